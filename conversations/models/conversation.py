@@ -1,0 +1,101 @@
+from django.db import models
+from django.utils import timezone
+
+from conversations.models.assistant import Assistant, PromptVersion
+from conversations.models.ids import IdField, new_id
+from conversations.models.visitor import Visitor
+
+
+class ConversationStatus(models.TextChoices):
+    OPEN = "open"
+    WITH_AGENT = "with_agent"
+    CLOSED = "closed"
+
+
+class Conversation(models.Model):
+    """One visitor with one assistant, from the first message until closed.
+
+    `last_position` is the highest position given out; the row is the lock under which positions
+    are given and turns are made. Visitor messages up to `answered_through` have had their turn.
+    """
+
+    id = IdField(primary_key=True, default=new_id, editable=False)
+    visitor = models.ForeignKey(Visitor, on_delete=models.PROTECT, db_index=False)
+    assistant = models.ForeignKey(Assistant, on_delete=models.PROTECT)
+    status = models.CharField(
+        max_length=16, choices=ConversationStatus.choices, default=ConversationStatus.OPEN
+    )
+    title = models.CharField(max_length=80, blank=True)
+    locale = models.CharField(max_length=16, default="en")
+    last_position = models.PositiveIntegerField(default=0)
+    answered_through = models.PositiveIntegerField(default=0)
+    last_line = models.CharField(max_length=120, blank=True)
+    last_message_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=timezone.now)
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["visitor", "assistant", "-last_message_at"], name="conversations_of_visitor"
+            ),
+            models.Index(fields=["-last_message_at"], name="conversations_by_age"),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class Role(models.TextChoices):
+    VISITOR = "visitor"
+    ASSISTANT = "assistant"
+    AGENT = "agent"
+    NOTE = "note"
+
+
+class MessageStatus(models.TextChoices):
+    FINAL = "final"
+    STOPPED = "stopped"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+    BLOCKED = "blocked"
+    HIDDEN = "hidden"
+
+
+class Message(models.Model):
+    """One utterance. `position` orders a conversation's messages; there may be gaps.
+
+    An answer's row is written when its turn ends; until then the turn holds its id and position.
+    `client_id` is the visitor's own id of the message, by which it may be sent twice without harm.
+    """
+
+    id = IdField(primary_key=True, default=new_id, editable=False)
+    conversation = models.ForeignKey(
+        Conversation, on_delete=models.PROTECT, related_name="messages", db_index=False
+    )
+    visitor = models.ForeignKey(Visitor, on_delete=models.PROTECT, null=True, blank=True, db_index=False)
+    client_id = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 - NULL is outside the constraint
+    turn = models.OneToOneField(
+        "Turn", on_delete=models.PROTECT, null=True, blank=True, related_name="answer"
+    )
+    version = models.ForeignKey(
+        PromptVersion, on_delete=models.PROTECT, null=True, blank=True, db_index=False
+    )
+    replaces = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, db_index=False)
+    position = models.PositiveIntegerField()
+    role = models.CharField(max_length=16, choices=Role.choices)
+    status = models.CharField(max_length=16, choices=MessageStatus.choices, default=MessageStatus.FINAL)
+    text = models.TextField(blank=True)
+    rating = models.SmallIntegerField(null=True, blank=True)
+    rating_comment = models.CharField(max_length=1000, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["visitor", "client_id"], name="one_message_per_client_id"),
+            models.UniqueConstraint(fields=["conversation", "position"], name="one_message_per_position"),
+            models.CheckConstraint(condition=models.Q(rating__in=[1, -1]), name="rating_up_or_down"),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
