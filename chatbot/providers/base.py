@@ -1,0 +1,91 @@
+"""What a model service is to the rest of the product."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from chatbot.providers.events import ProviderEvent
+from chatbot.providers.messages import CompletionRequest, Parameters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """Limits of one request, in seconds. `first`, `idle` and `total` look at parsed deltas, text
+    or reasoning: a comment or a trickle of bytes counts for nothing."""
+
+    connect_s: float = 5.0
+    first_s: float = 30.0
+    idle_s: float = 30.0
+    total_s: float = 180.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallLimits:
+    """How much we allow ourselves: requests and tokens a minute, calls at once. None: no limit."""
+
+    rpm: int | None = None
+    tpm: int | None = None
+    parallel: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelTraits:
+    """What a kind lets a model row say about its model beyond the fields of Target: nothing here.
+    An adapter with peculiar models derives its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Target:
+    """A model at a provider: a model row of config.yaml, ready to be asked.
+
+    `name` is the row's name, `model` the service's own word for it. `context_tokens` bounds prompt
+    and answer together; None is unknown. `max_output_tokens` is both default and bound of the
+    answer. `stream` False asks for the whole answer at once."""
+
+    name: str
+    provider: "Provider"
+    model: str
+    context_tokens: int | None = None
+    max_output_tokens: int | None = None
+    parameters: Parameters = field(default_factory=Parameters)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    limits: CallLimits = field(default_factory=CallLimits)
+    stream: bool = True
+    traits: ModelTraits = field(default_factory=ModelTraits)
+
+
+class Provider(Protocol):
+    """Speaks to one model service. `name` is the provider row of config.yaml."""
+
+    @property
+    def name(self) -> str: ...
+
+    def stream(self, request: CompletionRequest, *, target: Target) -> AsyncGenerator[ProviderEvent, None]:
+        """Ask `target` and yield its events as they come, CompletionFinished last, or raise ProviderError.
+
+        An async generator: read it inside `aclosing`, which ends the service's stream at once.
+        Deltas that arrived together may come as one.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections; running streams break."""
+        ...
+
+
+class Gate(Protocol):
+    """Lets calls through to a target: breakers and client-side limits stand here."""
+
+    def admit(self, target: Target, request: CompletionRequest) -> AbstractAsyncContextManager[None]:
+        """Enter before the request, leave after its last event: the exception that leaves with it
+        (ProviderError, or None for a whole answer) is the call's outcome. May wait a bounded time,
+        then raises TryLater (`limited`, `unavailable`)."""
+        ...
+
+
+class OpenGate:
+    """Lets every call through."""
+
+    def admit(self, target: Target, request: CompletionRequest) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
