@@ -13,7 +13,7 @@ from chatbot.providers.base import Gate, OpenGate, Target
 from chatbot.providers.errors import NotUsable, ProviderError, RouteExhausted, TimedOut, TryLater
 from chatbot.providers.events import AttemptFailed, CompletionFinished, ProviderEvent, RouteEvent, TextDelta
 from chatbot.providers.messages import CompletionRequest, Parameters
-from chatbot.providers.parameters import NO_LIMITS, Limits, clamp, overlay
+from chatbot.providers.parameters import Limits, clamp, overlay
 
 REQUESTS_A_TARGET = 2  # the first and one retry
 BACKOFF_S = 0.5  # full jitter: the retry waits between nothing and this
@@ -51,7 +51,7 @@ class Route:
     steps: tuple[Step, ...]
     total_s: float = 60.0
     parameters: Parameters = field(default_factory=Parameters)
-    limits: Limits = NO_LIMITS
+    limits: Limits = field(default_factory=Limits)
 
     def parameters_for(self, target: Target, asked: Parameters) -> Parameters:
         """What `target` is told: `asked` over the route's over the model row's own, within the

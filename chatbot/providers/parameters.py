@@ -1,18 +1,25 @@
 """How the wishes of a model row, a route and a request become one set of parameters."""
 
-from collections.abc import Mapping
-from dataclasses import fields, replace
-from types import MappingProxyType
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from chatbot.providers.messages import Parameters
 
-Limited = Literal["temperature", "top_p", "max_output_tokens", "frequency_penalty", "presence_penalty"]
-Limits = Mapping[Limited, tuple[float, float]]
-"""Lowest and highest value a route allows, for the parameters it bounds."""
+Range = tuple[float, float]
 
-NO_LIMITS: Limits = MappingProxyType({})
-LIMITED: tuple[Limited, ...] = get_args(Limited)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a route allows: lowest and highest value of each number, the longest answer. None: anything."""
+
+    temperature: Range | None = None
+    top_p: Range | None = None
+    frequency_penalty: Range | None = None
+    presence_penalty: Range | None = None
+    max_output_tokens: int | None = None
+
+
+RANGED = ("temperature", "top_p", "frequency_penalty", "presence_penalty")
 NAMES = tuple(one.name for one in fields(Parameters))
 
 
@@ -25,16 +32,14 @@ def overlay(below: Parameters, above: Parameters) -> Parameters:
 
 
 def clamp(parameters: Parameters, limits: Limits, *, max_output_tokens: int | None) -> Parameters:
-    """Move numbers outside `limits` to the nearest end; no answer may be longer than `max_output_tokens`."""
+    """Move numbers outside `limits` to the nearest end; no answer is asked to be longer than the
+    shortest of the wish, the limit and the model's own `max_output_tokens` (None: unknown)."""
     moved: dict[str, Any] = {}
-    for name, (lowest, highest) in limits.items():
-        value = getattr(parameters, name)
-        if value is not None and not lowest <= value <= highest:
-            nearest = min(max(value, lowest), highest)
-            moved[name] = int(nearest) if name == "max_output_tokens" else nearest
-    longest = moved.get("max_output_tokens", parameters.max_output_tokens)
-    if max_output_tokens is not None and (longest is None or longest > max_output_tokens):
-        # What the target allows by default still obeys the route.
-        ceiling = limits.get("max_output_tokens", (0, max_output_tokens))[1]
-        moved["max_output_tokens"] = min(max_output_tokens, int(ceiling))
-    return replace(parameters, **moved) if moved else parameters
+    for name in RANGED:
+        allowed: Range | None = getattr(limits, name)
+        value: float | None = getattr(parameters, name)
+        if allowed and value is not None:
+            moved[name] = min(max(value, allowed[0]), allowed[1])
+    bounds = (parameters.max_output_tokens, limits.max_output_tokens, max_output_tokens)
+    known = [bound for bound in bounds if bound is not None]
+    return replace(parameters, max_output_tokens=min(known) if known else None, **moved)
