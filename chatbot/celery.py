@@ -1,0 +1,58 @@
+"""Celery: two queues, one schedule, and publishers that never wait for a broker that is away.
+
+`after` holds what follows a turn, in milliseconds; `long` what may take minutes.
+"""
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging, task_failure, task_retry, task_success
+from kombu import Queue
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatbot.settings")
+
+from chatbot import metrics
+
+app = Celery("chatbot")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.update(
+    task_queues=[Queue("after"), Queue("long")],
+    task_default_queue="after",
+    task_create_missing_queues=False,
+    # A lost task is sent again by the sweep, so nobody has to wait for the broker to redeliver it.
+    broker_transport_options={
+        "visibility_timeout": 3600,
+        "socket_timeout": 10,
+        "socket_connect_timeout": 1,
+        "socket_keepalive": True,
+        "max_retries": 0,
+    },
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,  # a worker waits for its broker for ever; publishers do not
+    task_publish_retry=False,
+    # In memory: all that is on the schedule is a sweep, which may come early or late.
+    beat_scheduler="celery.beat:Scheduler",
+    worker_send_task_events=False,
+)
+app.autodiscover_tasks(["conversations"])
+
+
+@setup_logging.connect
+def keep_our_logging(**_about: Any) -> None:
+    """Keep Celery from replacing the handlers that settings.LOGGING made."""
+
+
+@task_success.connect
+def _count_success(sender: Any = None, **_about: Any) -> None:
+    metrics.TASKS.labels(sender.name, "done").inc()
+
+
+@task_retry.connect
+def _count_retry(sender: Any = None, **_about: Any) -> None:
+    metrics.TASKS.labels(sender.name, "retried").inc()
+
+
+@task_failure.connect
+def _count_failure(sender: Any = None, **_about: Any) -> None:
+    metrics.TASKS.labels(sender.name, "failed").inc()
