@@ -33,6 +33,18 @@ app.conf.update(
     task_publish_retry=False,
     # In memory: all that is on the schedule is a sweep, which may come early or late.
     beat_scheduler="celery.beat:Scheduler",
+    beat_schedule={
+        "send what was not sent": {
+            "task": "conversations.sweep_outbox",
+            "schedule": 15.0,
+            "options": {"expires": 15.0},
+        },
+        "forget what is done": {
+            "task": "conversations.forget_done",
+            "schedule": 3600.0,
+            "options": {"expires": 3600.0},
+        },
+    },
     worker_send_task_events=False,
 )
 app.autodiscover_tasks(["conversations"])

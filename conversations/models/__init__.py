@@ -9,6 +9,7 @@ from conversations.models.conversation import (
     MessageStatus,
     Role,
 )
+from conversations.models.counters import HourlyCounter
 from conversations.models.ids import new_id
 from conversations.models.outbox import OutboxEntry
 from conversations.models.turn import UNFINISHED, Turn, TurnStatus
@@ -22,6 +23,7 @@ __all__ = [
     "Conversation",
     "ConversationStatus",
     "HistoryWindow",
+    "HourlyCounter",
     "Message",
     "MessageStatus",
     "OutboxEntry",
