@@ -58,7 +58,7 @@ class HistoryWindow(models.Model):
 
     `system` is the rendered system text, `sent` the positions of the messages sent, oldest first;
     `dropped` says what was left out and why: [{"from", "to", "reason"}, …] in positions, both ends
-    included. `hmac` covers the whole request, `parameters` are those it carried. `input_tokens` is
+    included. `hmac`, keyed with `salt`, covers the whole request; `parameters` are those it carried. `input_tokens` is
     the count the window was cut by; `is_exact` says whether that count came from the vocabulary.
     """
 
@@ -72,6 +72,7 @@ class HistoryWindow(models.Model):
     input_tokens = models.PositiveIntegerField()
     is_exact = models.BooleanField(default=False)
     limit_tokens = models.PositiveIntegerField()
+    salt = models.CharField(max_length=32)
     hmac = models.CharField(max_length=64)
 
     def __str__(self) -> str:

@@ -1,9 +1,21 @@
+from datetime import datetime
+
 from django.db import models
 from django.utils import timezone
 
 from conversations.models.assistant import Assistant, PromptVersion
 from conversations.models.ids import IdField, new_id
 from conversations.models.visitor import Visitor
+
+
+_LINE_CHARS = 120
+_TITLE_CHARS = 80
+
+
+def first_line(text: str, length: int = _LINE_CHARS) -> str:
+    """Return the beginning of `text` as one line of at most `length` characters."""
+    flat = " ".join(text[: length * 4].split())
+    return flat if len(flat) <= length else flat[: length - 1].rstrip() + "…"
 
 
 class ConversationStatus(models.TextChoices):
@@ -25,11 +37,11 @@ class Conversation(models.Model):
     status = models.CharField(
         max_length=16, choices=ConversationStatus.choices, default=ConversationStatus.OPEN
     )
-    title = models.CharField(max_length=80, blank=True)
+    title = models.CharField(max_length=_TITLE_CHARS, blank=True)
     locale = models.CharField(max_length=16, default="en")
     last_position = models.PositiveIntegerField(default=0)
     answered_through = models.PositiveIntegerField(default=0)
-    last_line = models.CharField(max_length=120, blank=True)
+    last_line = models.CharField(max_length=_LINE_CHARS, blank=True)
     last_message_at = models.DateTimeField(default=timezone.now)
     created_at = models.DateTimeField(default=timezone.now)
     closed_at = models.DateTimeField(null=True, blank=True)
@@ -44,6 +56,12 @@ class Conversation(models.Model):
 
     def __str__(self) -> str:
         return self.id
+
+    def remember(self, text: str, at: datetime) -> None:
+        """Let `text`, said at `at`, be the conversation's last line, and its title if it is the first."""
+        self.title = self.title or first_line(text, _TITLE_CHARS)
+        self.last_line = first_line(text) or self.last_line
+        self.last_message_at = at
 
 
 class Role(models.TextChoices):

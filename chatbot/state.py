@@ -1,0 +1,307 @@
+"""What the processes share through Redis: notices, streams, counters. The one place that imports redis.
+
+Nothing here may be the only copy of a fact. Without Redis every call returns at once with "away"
+(None), what was to be posted is dropped, and `on_return` tells when it is back.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import redis.asyncio as redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "chatbot:"
+_ANSWER_TIMEOUT_S = 2.0
+_CONNECT_TIMEOUT_S = 1.0
+_AWAY_S = 1.0  # after a failure nothing is tried for this long
+_GATHER_S = 0.005  # posts of this long go out as one pipeline
+_MAX_POSTS = 10_000  # waiting to go out; the oldest are dropped first
+_READ_BLOCK_MS = 5_000
+
+Command = tuple[str | bytes | int | float, ...]
+Then = Callable[[Any], None]
+
+# KEYS[1] a list of instants, newest first; ARGV now_ms, window_ms, limit, ttl_s. 0: taken; else ms to wait.
+_TAKE = """
+local edge = redis.call('LINDEX', KEYS[1], ARGV[3] - 1)
+if edge and ARGV[1] - edge < tonumber(ARGV[2]) then return ARGV[2] - (ARGV[1] - edge) end
+redis.call('LPUSH', KEYS[1], ARGV[1])
+redis.call('LTRIM', KEYS[1], 0, ARGV[3] - 1)
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+return 0
+"""
+
+
+class State:
+    """One process's view of the shared state; belongs to one event loop."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._redis = self._client()
+        self._posts: deque[tuple[Command, Then | None]] = deque(maxlen=_MAX_POSTS)
+        self._posting: asyncio.Task[None] | None = None
+        self._away_until = 0.0
+        self._is_away = False
+
+    def _client(self, *, answer_timeout_s: float = _ANSWER_TIMEOUT_S) -> redis.Redis:
+        return redis.Redis.from_url(
+            self._url,
+            socket_timeout=answer_timeout_s,
+            socket_connect_timeout=_CONNECT_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+            health_check_interval=0,
+        )
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the last thing we tried failed."""
+        return self._is_away
+
+    def _went_away(self, error: Exception) -> None:
+        self._away_until = time.monotonic() + _AWAY_S
+        if not self._is_away:
+            self._is_away = True
+            logger.warning("redis away: %s", type(error).__name__)
+
+    def _came_back(self) -> None:
+        if self._is_away:
+            self._is_away = False
+            logger.info("redis back")
+
+    async def call(self, *command: str | bytes | float) -> Any:
+        """Run one command and return its answer, or None when Redis is away."""
+        if self._is_away and time.monotonic() < self._away_until:
+            return None
+        try:
+            # A cancelled call must not leave its answer for the next one on the connection.
+            answer = await asyncio.shield(self._redis.execute_command(*command))
+        except (RedisError, OSError, TimeoutError) as error:
+            self._went_away(error)
+            return None
+        self._came_back()
+        return answer
+
+    def post(self, *command: str | bytes | float, then: Then | None = None) -> None:
+        """Send a command soon, together with others, and return at once. `then` gets the answer."""
+        self._posts.append((command, then))
+        if self._posting is None or self._posting.done():
+            self._posting = asyncio.create_task(self._post())
+
+    async def _post(self) -> None:
+        while self._posts:
+            await asyncio.sleep(_GATHER_S)
+            batch = [self._posts.popleft() for _ in range(min(len(self._posts), 500))]
+            if self._is_away and time.monotonic() < self._away_until:
+                continue
+            pipeline = self._redis.pipeline(transaction=False)
+            for command, _ in batch:
+                pipeline.execute_command(*command)
+            try:
+                answers = await pipeline.execute(raise_on_error=False)
+            except (RedisError, OSError, TimeoutError) as error:
+                self._went_away(error)
+                continue
+            self._came_back()
+            for (_, then), answer in zip(batch, answers, strict=True):
+                if then is not None:
+                    then(answer)
+
+    def notify(self, channel: str, text: bytes) -> None:
+        """Tell every process that listens to `channel`."""
+        self.post("PUBLISH", PREFIX + channel, text)
+
+    async def take(self, keys: Sequence[str], limits: Sequence[int], *, window_s: int) -> float | None:
+        """Count one more for each of `keys`, all or none.
+
+        Returns 0 when every one is within its limit for each `window_s`, else the seconds to wait;
+        None when Redis is away.
+        """
+        now_ms = int(time.time() * 1000)
+        taken: list[str] = []
+        for key, limit in zip(keys, limits, strict=True):
+            wait_ms = await self.call(
+                "EVAL", _TAKE, 1, PREFIX + "rate:" + key, now_ms, window_s * 1000, limit, window_s + 1
+            )
+            if wait_ms != 0:
+                self.give_back(taken)
+                return None if wait_ms is None else wait_ms / 1000
+            taken.append(key)
+        return 0.0
+
+    def give_back(self, keys: Sequence[str]) -> None:
+        """Undo the last `take` of these keys."""
+        for key in keys:
+            self.post("LPOP", PREFIX + "rate:" + key)
+
+    async def read_stream(self, key: str) -> list[Mapping[bytes, bytes]] | None:
+        """Return all entries of a stream, oldest first; None when Redis is away."""
+        entries = await self.call("XRANGE", PREFIX + key, "-", "+")
+        if entries is None:
+            return None
+        return [fields for _, fields in _entries(entries)]
+
+    async def ping(self) -> bool:
+        """Return whether Redis answers."""
+        return await self.call("PING") is not None
+
+    async def aclose(self) -> None:
+        """Send what is waiting and close the connections."""
+        if self._posting is not None:
+            await asyncio.wait([self._posting], timeout=_ANSWER_TIMEOUT_S)
+            self._posting.cancel()
+        await self._redis.aclose()
+
+    def listener(
+        self, heard: Callable[[str, bytes], Awaitable[None]], on_return: Callable[[], Awaitable[None]]
+    ) -> "Listener":
+        """Return a listener for notices. `on_return` is awaited after each gap in listening."""
+        return Listener(self._client(answer_timeout_s=30.0), heard, on_return)
+
+    def reader(self, read: Callable[[str, bytes, Mapping[bytes, bytes]], Awaitable[None]]) -> "Reader":
+        """Return a reader that follows streams as they grow."""
+        return Reader(self._client(answer_timeout_s=_READ_BLOCK_MS / 1000 + 5), read)
+
+
+def _entries(raw: Any) -> list[tuple[bytes, Mapping[bytes, bytes]]]:
+    entries = []
+    for entry_id, fields in raw:
+        if isinstance(fields, Mapping):
+            entries.append((entry_id, fields))
+        else:  # a flat list, as the wire has it
+            entries.append((entry_id, dict(zip(fields[::2], fields[1::2], strict=True))))
+    return entries
+
+
+class Listener:
+    """Hears the notices of the channels it joined, and joins them again when Redis returns."""
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        heard: Callable[[str, bytes], Awaitable[None]],
+        on_return: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._client = client
+        self._heard = heard
+        self._on_return = on_return
+        self._channels: set[str] = set()
+        self._pubsub: Any = None
+
+    async def join(self, channel: str) -> None:
+        """Hear `channel` from now on; while Redis is away, from its return on."""
+        self._channels.add(channel)
+        await self._tell("subscribe", channel)
+
+    async def leave(self, channel: str) -> None:
+        """Hear `channel` no longer."""
+        self._channels.discard(channel)
+        await self._tell("unsubscribe", channel)
+
+    async def _tell(self, verb: str, channel: str) -> None:
+        if self._pubsub is None:
+            return
+        try:
+            await asyncio.shield(getattr(self._pubsub, verb)(PREFIX + channel))
+        except (RedisError, OSError, TimeoutError):
+            self._pubsub = None  # run() notices and starts over with all channels
+
+    async def run(self) -> None:
+        """Listen until cancelled."""
+        first = True
+        while True:
+            pubsub = self._client.pubsub(ignore_subscribe_messages=True)
+            try:
+                await pubsub.subscribe(PREFIX + "all", *(PREFIX + each for each in self._channels))
+                self._pubsub = pubsub
+                if not first:
+                    await self._on_return()
+                first = False
+                while self._pubsub is pubsub:
+                    notice = await pubsub.get_message(timeout=10.0)
+                    if notice is not None:
+                        await self._heard(notice["channel"].decode()[len(PREFIX) :], notice["data"])
+            except (RedisError, OSError, TimeoutError):
+                first = False
+                await asyncio.sleep(_AWAY_S / 2)
+            finally:
+                self._pubsub = None
+                await pubsub.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._client.aclose()
+
+
+class Reader:
+    """Follows any number of streams over one connection."""
+
+    def __init__(
+        self, client: redis.Redis, read: Callable[[str, bytes, Mapping[bytes, bytes]], Awaitable[None]]
+    ) -> None:
+        self._client = client
+        self._read = read
+        self._after: dict[str, bytes] = {}
+        self._changed = asyncio.Event()
+
+    def follow(self, key: str) -> None:
+        """Read `key` from its beginning and on."""
+        if key not in self._after:
+            self._after[key] = b"0"
+            self._changed.set()
+
+    def drop(self, key: str) -> None:
+        """Read `key` no longer."""
+        self._after.pop(key, None)
+
+    async def run(self) -> None:
+        """Read until cancelled."""
+        while True:
+            if not self._after:
+                self._changed.clear()
+                await self._changed.wait()
+            self._changed.clear()
+            try:
+                await self._step()
+            except (RedisError, OSError, TimeoutError):
+                await self._client.connection_pool.disconnect()
+                await asyncio.sleep(_AWAY_S / 2)
+
+    async def _step(self) -> None:
+        """Wait for news of the followed streams; a newly followed one ends the waiting."""
+        keys = list(self._after)
+        command = ["XREAD", "BLOCK", _READ_BLOCK_MS, "STREAMS"]
+        reading = asyncio.ensure_future(
+            self._client.execute_command(
+                *command, *(PREFIX + key for key in keys), *(self._after[key] for key in keys)
+            )
+        )
+        changed = asyncio.ensure_future(self._changed.wait())
+        try:
+            await asyncio.wait([reading, changed], return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done():
+                reading.cancel()
+                await self._client.connection_pool.disconnect()  # its answer is nobody's
+                return
+            answer = reading.result() or []
+        finally:
+            changed.cancel()
+        streams = answer.items() if isinstance(answer, Mapping) else answer
+        for raw_key, raw in streams:
+            key = raw_key.decode()[len(PREFIX) :]
+            entries = (
+                raw[0]
+                if raw and isinstance(raw[0], list) and raw[0] and isinstance(raw[0][0], (list, tuple))
+                else raw
+            )
+            for entry_id, fields in _entries(entries):
+                if key in self._after:
+                    self._after[key] = entry_id
+                    await self._read(key, entry_id, fields)

@@ -1,0 +1,293 @@
+"""The rows of turns: begin, restart, become visible, end; claim, beat, and find the dead.
+
+Every change is a guarded update: whoever moves the row has the turn, whoever does not has lost it.
+Functions are synchronous; those that write leave the transaction to their caller unless they say
+otherwise. The conversation's row is always locked first.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F, Max
+from django.utils import timezone
+
+from conversations.models import (
+    UNFINISHED,
+    Conversation,
+    ConversationStatus,
+    Message,
+    OutboxEntry,
+    Role,
+    Turn,
+    TurnStatus,
+)
+
+BEAT_S = 3.0
+DEAD_AFTER_S = 11.0  # three missed beats and some; with the reaper's 4 s it is below the promised 20
+MAX_TAKEOVERS = 3  # a turn whose processes keep dying is given up
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenTurn:
+    """A turn in this process's hands. It answers the messages after `after` up to `through`."""
+
+    id: str
+    conversation_id: str
+    visitor_id: str
+    version_id: int
+    message_id: str
+    replaces: str | None
+    after: int
+    through: int
+    generation: int
+    created_at: datetime
+
+
+def taken(row: Turn) -> TakenTurn:
+    """Return the row's values as the process that has it keeps them."""
+    return TakenTurn(
+        id=row.id,
+        conversation_id=row.conversation_id,
+        visitor_id=row.visitor_id,
+        version_id=row.version_id,
+        message_id=row.message_id,
+        replaces=row.replaces_id,
+        after=row.after,
+        through=row.through,
+        generation=row.generation,
+        created_at=row.created_at,
+    )
+
+
+def unfinished(conversation_id: str) -> Turn | None:
+    """Return the conversation's queued or running turn."""
+    return Turn.objects.filter(conversation_id=conversation_id, status__in=UNFINISHED).first()
+
+
+def begin(
+    conversation: Conversation,
+    *,
+    after: int,
+    through: int,
+    process: str,
+    version_id: int,
+    replaces: str | None = None,
+) -> Turn:
+    """Write a new turn in a locked conversation: running in `process`, or queued if that is empty."""
+    row = Turn(
+        conversation=conversation,
+        visitor_id=conversation.visitor_id,
+        version_id=version_id,
+        replaces_id=replaces,
+        after=after,
+        through=through,
+        process=process,
+        status=TurnStatus.RUNNING if process else TurnStatus.QUEUED,
+        beat_at=timezone.now(),
+    )
+    row.save(force_insert=True)
+    return row
+
+
+def restart(turn: Turn, *, through: int) -> bool:
+    """Let a turn of which nothing is visible answer up to `through` as well. False if it is too late."""
+    return bool(
+        Turn.objects.filter(
+            pk=turn.pk, status__in=UNFINISHED, visible_at__isnull=True, stop_requested=False
+        ).update(through=through, generation=F("generation") + 1)
+    )
+
+
+def become_visible(turn: TakenTurn, *, first_delta_ms: int) -> int | None:
+    """Give the answer its position, in a transaction of its own, before its first delta is shown.
+
+    Returns None when the turn is no longer the caller's: restarted, stopped or taken over.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        position: int = (
+            Conversation.objects.select_for_update()
+            .values_list("last_position", flat=True)
+            .get(pk=turn.conversation_id)
+        ) + 1
+        moved = Turn.objects.filter(
+            pk=turn.id, status=TurnStatus.RUNNING, generation=turn.generation, stop_requested=False
+        ).update(position=position, visible_at=now, beat_at=now, first_delta_ms=first_delta_ms)
+        if not moved:
+            return None
+        Conversation.objects.filter(pk=turn.conversation_id).update(last_position=position)
+    return position
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a turn ended, and the turn that answers what came meanwhile (None: nothing came)."""
+
+    status: str
+    message: Message
+    following: Turn | None
+
+
+def end(
+    turn: TakenTurn,
+    *,
+    status: str,
+    text: str,
+    message_status: str,
+    process: str,
+    generation: int | None,
+    outbox: Sequence[str],
+    error: str = "",
+    hand_on: bool = False,
+) -> Ending | None:
+    """Write the end of a turn with its message and its outbox rows; begin the next if there is need.
+
+    Needs a transaction. `process` is who had it ("" for a queued one). `generation` None ends it
+    whatever came meanwhile, else only if nothing did. With `hand_on` the next turn is queued for
+    another process. Returns None when the turn is not the caller's to end.
+    """
+    now = timezone.now()
+    conversation = (
+        Conversation.objects.select_for_update(of=("self",))
+        .select_related("assistant")
+        .get(pk=turn.conversation_id)
+    )
+    rows = Turn.objects.filter(pk=turn.id, status__in=UNFINISHED, process=process)
+    if generation is not None:
+        rows = rows.filter(generation=generation)
+    row = rows.first()
+    if row is None:
+        return None
+    if row.position is None:
+        conversation.last_position += 1
+        row.position = conversation.last_position
+    if not rows.update(status=status, finished_at=now, position=row.position, error=error):
+        return None
+    message = Message(
+        id=turn.message_id,
+        conversation=conversation,
+        turn=row,
+        version_id=turn.version_id,
+        replaces_id=turn.replaces,
+        position=row.position,
+        role=Role.ASSISTANT,
+        status=message_status,
+        text=text,
+        created_at=row.visible_at or now,
+    )
+    message.save(force_insert=True)
+    OutboxEntry.objects.bulk_create([OutboxEntry(task=task, key=turn.id) for task in outbox])
+    conversation.answered_through = max(conversation.answered_through, row.through)
+    conversation.remember(text, now)
+    Conversation.objects.filter(pk=conversation.pk).update(
+        last_position=conversation.last_position,
+        answered_through=conversation.answered_through,
+        last_line=conversation.last_line,
+        last_message_at=conversation.last_message_at,
+    )
+    return Ending(status, message, _follow(conversation, "" if hand_on else process))
+
+
+def _follow(conversation: Conversation, process: str) -> Turn | None:
+    """Begin a turn for visitor messages that no turn has answered."""
+    if conversation.status != ConversationStatus.OPEN:
+        return None
+    waiting: int | None = Message.objects.filter(
+        conversation=conversation, position__gt=conversation.answered_through, role=Role.VISITOR
+    ).aggregate(last=Max("position"))["last"]
+    if waiting is None or conversation.assistant.live_version_id is None:
+        return None
+    return begin(
+        conversation,
+        after=conversation.answered_through,
+        through=waiting,
+        process=process,
+        version_id=conversation.assistant.live_version_id,
+    )
+
+
+def request_stop(turn_id: str, visitor_id: str) -> Turn | None:
+    """Note that the visitor wants this turn to end; None if it has ended or is not theirs."""
+    moved = Turn.objects.filter(pk=turn_id, visitor_id=visitor_id, status__in=UNFINISHED).update(
+        stop_requested=True
+    )
+    return Turn.objects.filter(pk=turn_id).first() if moved else None
+
+
+def beat(process: str, turn_ids: Sequence[str]) -> dict[str, tuple[int, bool]]:
+    """Say that these turns live; return {turn id: (generation, stop_requested)} of those still ours."""
+    rows = Turn.objects.filter(pk__in=turn_ids, process=process, status=TurnStatus.RUNNING)
+    rows.update(beat_at=timezone.now())
+    return {
+        pk: (generation, stop)
+        for pk, generation, stop in rows.values_list("pk", "generation", "stop_requested")
+    }
+
+
+def hand_back(turn: TakenTurn, process: str) -> bool:
+    """Queue a turn of which nothing is visible for another process."""
+    return bool(
+        Turn.objects.filter(
+            pk=turn.id,
+            process=process,
+            status=TurnStatus.RUNNING,
+            visible_at__isnull=True,
+            stop_requested=False,
+        ).update(status=TurnStatus.QUEUED, process="", generation=F("generation") + 1)
+    )
+
+
+def dead() -> list[Turn]:
+    """Return running turns whose process has not been heard of, oldest first, at most 100."""
+    limit = timezone.now() - timedelta(seconds=DEAD_AFTER_S)
+    return list(Turn.objects.filter(status=TurnStatus.RUNNING, beat_at__lt=limit).order_by("beat_at")[:100])
+
+
+def requeue_dead(row: Turn) -> bool:
+    """Queue a dead process's turn of which nothing is visible. False if someone else was first."""
+    return bool(
+        Turn.objects.filter(
+            pk=row.pk,
+            status=TurnStatus.RUNNING,
+            process=row.process,
+            beat_at=row.beat_at,
+            visible_at__isnull=True,
+            stop_requested=False,
+            takeovers__lt=MAX_TAKEOVERS,
+        ).update(
+            status=TurnStatus.QUEUED, process="", generation=F("generation") + 1, takeovers=F("takeovers") + 1
+        )
+    )
+
+
+def fence_dead(row: Turn, process: str) -> bool:
+    """Take a dead process's turn over in order to end it. False if someone else was first."""
+    return bool(
+        Turn.objects.filter(
+            pk=row.pk, status=TurnStatus.RUNNING, process=row.process, beat_at=row.beat_at
+        ).update(process=process, generation=F("generation") + 1, beat_at=timezone.now())
+    )
+
+
+def queued() -> list[str]:
+    """Return the ids of queued turns, oldest first, at most 20."""
+    return list(
+        Turn.objects.filter(status=TurnStatus.QUEUED).order_by("beat_at").values_list("pk", flat=True)[:20]
+    )
+
+
+def claim(turn_id: str, process: str) -> TakenTurn | None:
+    """Take a queued turn, in a transaction of its own; None if another process was first."""
+    with transaction.atomic():
+        moved = Turn.objects.filter(pk=turn_id, status=TurnStatus.QUEUED).update(
+            status=TurnStatus.RUNNING, process=process, beat_at=timezone.now()
+        )
+        return taken(Turn.objects.get(pk=turn_id)) if moved else None
+
+
+def again(turn_id: str, process: str) -> TakenTurn | None:
+    """Return the turn as it now is, if `process` still has it."""
+    row = Turn.objects.filter(pk=turn_id, process=process, status=TurnStatus.RUNNING).first()
+    return None if row is None else taken(row)

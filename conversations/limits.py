@@ -1,0 +1,102 @@
+"""How much one visitor, one address and one socket may ask for."""
+
+import math
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from chatbot.state import State
+from conversations.errors import RateLimitedError
+
+FRAMES_WINDOW_S = 10
+TURNS_WINDOW_S = 60
+_MAX_LOCAL_KEYS = 10_000
+
+
+class FrameLimit:
+    """Counts one socket's frames over the last ten seconds. A limit of 0 is no limit."""
+
+    __slots__ = ("_arrivals", "_limit")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._arrivals: deque[float] | None = None
+
+    def over(self, now: float) -> float:
+        """Count a frame; return how often the limit was reached: up to 1.0 is within."""
+        if not self._limit:
+            return 0.0
+        if self._arrivals is None:
+            self._arrivals = deque()
+        arrivals = self._arrivals
+        while arrivals and arrivals[0] <= now - FRAMES_WINDOW_S:
+            arrivals.popleft()
+        if len(arrivals) <= self._limit * 3:
+            arrivals.append(now)
+        return len(arrivals) / self._limit
+
+    def retry_after_s(self, now: float) -> int:
+        """Return in how many seconds a frame will be within the limit again."""
+        arrivals = self._arrivals or ()
+        free = len(arrivals) - self._limit
+        return max(1, math.ceil(arrivals[free] + FRAMES_WINDOW_S - now)) if 0 <= free < len(arrivals) else 1
+
+
+@dataclass(slots=True)
+class TurnAllowance:
+    """Permission to start one turn: `refusal` says why not. Unused, it must be given back."""
+
+    keys: Sequence[str]
+    refusal: RateLimitedError | None = None
+
+
+class TurnLimits:
+    """Turns per minute by visitor and by address, counted over all processes.
+
+    While Redis is away each process counts for itself.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._local: dict[str, deque[float]] = {}
+
+    async def allow(self, visitor_id: str, address: str) -> TurnAllowance:
+        """Take one turn from both allowances, or say when there will be one."""
+        limits = {
+            f"visitor:{visitor_id}": settings.LIMIT_TURNS_PER_MINUTE_VISITOR,
+            f"address:{address}": settings.LIMIT_TURNS_PER_MINUTE_ADDRESS,
+        }
+        limits = {key: limit for key, limit in limits.items() if limit}
+        if not limits:
+            return TurnAllowance(())
+        keys = tuple(limits)
+        wait_s = await self._state.take(keys, tuple(limits.values()), window_s=TURNS_WINDOW_S)
+        if wait_s is None:
+            wait_s = self._take_locally(limits)
+        if wait_s:
+            return TurnAllowance((), RateLimitedError(max(1, math.ceil(wait_s))))
+        return TurnAllowance(keys)
+
+    def give_back(self, allowance: TurnAllowance) -> None:
+        """Return what was not used: the message joined a pending turn, or was sent again."""
+        self._state.give_back(allowance.keys)
+        for key in allowance.keys:
+            if self._local.get(key):
+                self._local[key].pop()
+
+    def _take_locally(self, limits: dict[str, int]) -> float:
+        now = time.monotonic()
+        if len(self._local) > _MAX_LOCAL_KEYS:
+            self._local.clear()
+        for key, limit in limits.items():
+            starts = self._local.setdefault(key, deque())
+            while starts and starts[0] <= now - TURNS_WINDOW_S:
+                starts.popleft()
+            if len(starts) >= limit:
+                return starts[0] + TURNS_WINDOW_S - now
+        for key in limits:
+            self._local[key].append(now)
+        return 0.0
