@@ -7,12 +7,12 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, task_failure, task_retry, task_success
+from celery.signals import setup_logging, task_failure, task_retry, task_success, worker_ready
 from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatbot.settings")
 
-from chatbot import metrics
+from chatbot import metrics, presence
 
 app = Celery("chatbot")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -47,12 +47,23 @@ app.conf.update(
     },
     worker_send_task_events=False,
 )
+_is_telling = False
 app.autodiscover_tasks(["conversations"])
 
 
 @setup_logging.connect
 def keep_our_logging(**_about: Any) -> None:
     """Keep Celery from replacing the handlers that settings.LOGGING made."""
+
+
+@worker_ready.connect
+def _say_that_we_are_here(sender: Any = None, **_about: Any) -> None:
+    """Tell which queues have a worker. Comes again after each reconnection to the broker."""
+    global _is_telling
+    if not _is_telling:
+        _is_telling = True
+        queues = [queue.name for queue in sender.task_consumer.queues]
+        presence.tell_from_a_thread(queues, f"{sender.hostname}:{os.getpid()}")
 
 
 @task_success.connect

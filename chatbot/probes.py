@@ -8,18 +8,23 @@ import hmac
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from asgiref.sync import async_to_sync, sync_to_async
+import structlog
+from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from chatbot import metrics
+from chatbot import metrics, presence
 from chatbot.addresses import is_loopback
 from chatbot.middleware import Middleware
+from chatbot.state import State
+
+log = structlog.get_logger(__name__)
 
 CHECK_S = 2.0
+QUEUES = ("after", "long")
 FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
 
 # A thread of its own, so that a probe tells about the database and not about the queue for it, and a
@@ -41,13 +46,15 @@ async def livez(_request: HttpRequest) -> HttpResponse:
 
 async def readyz(_request: HttpRequest) -> HttpResponse:
     """Say whether to send visitors here: 503 without the database or while draining."""
-    database = await _check(sync_to_async(_ask_database, thread_sensitive=False, executor=_thread))
+    database, (redis, workers) = await asyncio.gather(_database(), _redis_and_workers())
     status = "ready"
     if _is_draining:
         status = "draining"
     elif database != "ok":
         status = "unavailable"
-    body = {"status": status, "database": database}
+    elif redis != "ok" or "none" in workers.values():
+        status = "degraded"
+    body = {"status": status, "database": database, "redis": redis, "workers": workers}
     return JsonResponse(body, status=503 if status in ("draining", "unavailable") else 200)
 
 
@@ -90,13 +97,14 @@ async def _probed(
     return response
 
 
-async def _check(ask: Callable[[], Awaitable[object]]) -> str:
+async def _database() -> str:
     """Return "ok", or one word for what is wrong. The reason is for the log, not for passers-by."""
     try:
-        await asyncio.wait_for(ask(), CHECK_S)
+        await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(_thread, _ask_database), CHECK_S)
     except TimeoutError:
         return "timeout"
-    except Exception:  # whatever a driver raises, it cannot be used
+    except Exception as error:  # whatever a driver raises: it cannot be used
+        log.warning("database away", error=type(error).__name__)
         return "away"
     return "ok"
 
@@ -107,6 +115,20 @@ def _ask_database() -> None:
             cursor.execute("SELECT 1")
     finally:
         connection.close()
+
+
+async def _redis_and_workers() -> tuple[str, dict[str, str]]:
+    """Return the same for Redis, and for each queue "ok", "none" (nobody takes from it) or "unknown"."""
+    state = State(settings.REDIS_URL)
+    try:
+        counts = await asyncio.wait_for(presence.count(state, QUEUES), CHECK_S)
+    except TimeoutError:
+        counts = None
+    finally:
+        await state.aclose()
+    if counts is None:
+        return "away", dict.fromkeys(QUEUES, "unknown")
+    return "ok", {queue: "ok" if counts[queue] else "none" for queue in QUEUES}
 
 
 def _may_read_metrics(request: HttpRequest) -> bool:
