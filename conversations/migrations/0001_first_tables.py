@@ -7,273 +7,577 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Assistant',
+            name="Assistant",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('slug', models.SlugField(unique=True)),
-                ('name', models.CharField(max_length=80)),
-                ('house', models.CharField(help_text='Whose assistant it is: the name above the chat.', max_length=80)),
-                ('languages', models.JSONField(default=list, help_text='Locales, the preferred one first: ["en", "zh-hans"].')),
-                ('privacy_url', models.URLField(blank=True)),
-                ('is_default', models.BooleanField(default=False)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("slug", models.SlugField(unique=True)),
+                ("name", models.CharField(max_length=80)),
+                (
+                    "house",
+                    models.CharField(
+                        help_text="Whose assistant it is: the name above the chat.", max_length=80
+                    ),
+                ),
+                (
+                    "languages",
+                    models.JSONField(
+                        default=list, help_text='Locales, the preferred one first: ["en", "zh-hans"].'
+                    ),
+                ),
+                ("privacy_url", models.URLField(blank=True)),
+                ("is_default", models.BooleanField(default=False)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
             ],
         ),
         migrations.CreateModel(
-            name='Completion',
+            name="Completion",
             fields=[
-                ('id', conversations.models.ids.IdField(default=conversations.models.ids.new_id, editable=False, max_length=26, primary_key=True, serialize=False)),
-                ('number', models.PositiveSmallIntegerField()),
-                ('route', models.CharField(max_length=64)),
-                ('target', models.CharField(max_length=64)),
-                ('provider', models.CharField(max_length=64)),
-                ('model', models.CharField(max_length=128)),
-                ('status', models.CharField(choices=[('running', 'Running'), ('completed', 'Completed'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='running', max_length=16)),
-                ('finish', models.CharField(blank=True, max_length=16)),
-                ('error', models.CharField(blank=True, max_length=32)),
-                ('request_id', models.CharField(blank=True, max_length=128)),
-                ('input_tokens', models.PositiveIntegerField(blank=True, null=True)),
-                ('output_tokens', models.PositiveIntegerField(blank=True, null=True)),
-                ('cached_input_tokens', models.PositiveIntegerField(blank=True, null=True)),
-                ('reasoning_tokens', models.PositiveIntegerField(blank=True, null=True)),
-                ('usage_kind', models.CharField(default='unknown', max_length=16)),
-                ('started_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('first_delta_ms', models.PositiveIntegerField(blank=True, null=True)),
-                ('total_ms', models.PositiveIntegerField(blank=True, null=True)),
+                (
+                    "id",
+                    conversations.models.ids.IdField(
+                        default=conversations.models.ids.new_id,
+                        editable=False,
+                        max_length=26,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("number", models.PositiveSmallIntegerField()),
+                ("route", models.CharField(max_length=64)),
+                ("target", models.CharField(max_length=64)),
+                ("provider", models.CharField(max_length=64)),
+                ("model", models.CharField(max_length=128)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("running", "Running"),
+                            ("completed", "Completed"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="running",
+                        max_length=16,
+                    ),
+                ),
+                ("finish", models.CharField(blank=True, max_length=16)),
+                ("error", models.CharField(blank=True, max_length=32)),
+                ("request_id", models.CharField(blank=True, max_length=128)),
+                ("input_tokens", models.PositiveIntegerField(blank=True, null=True)),
+                ("output_tokens", models.PositiveIntegerField(blank=True, null=True)),
+                ("cached_input_tokens", models.PositiveIntegerField(blank=True, null=True)),
+                ("reasoning_tokens", models.PositiveIntegerField(blank=True, null=True)),
+                ("usage_kind", models.CharField(default="unknown", max_length=16)),
+                ("started_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("first_delta_ms", models.PositiveIntegerField(blank=True, null=True)),
+                ("total_ms", models.PositiveIntegerField(blank=True, null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Visitor',
+            name="Visitor",
             fields=[
-                ('id', conversations.models.ids.IdField(default=conversations.models.ids.new_id, editable=False, max_length=26, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "id",
+                    conversations.models.ids.IdField(
+                        default=conversations.models.ids.new_id,
+                        editable=False,
+                        max_length=26,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
             ],
         ),
         migrations.CreateModel(
-            name='HistoryWindow',
+            name="HistoryWindow",
             fields=[
-                ('completion', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='window', serialize=False, to='conversations.completion')),
-                ('system', models.TextField()),
-                ('sent', models.JSONField()),
-                ('dropped', models.JSONField(default=list)),
-                ('parameters', models.JSONField(default=dict)),
-                ('input_tokens', models.PositiveIntegerField()),
-                ('is_exact', models.BooleanField(default=False)),
-                ('limit_tokens', models.PositiveIntegerField()),
-                ('salt', models.CharField(max_length=32)),
-                ('hmac', models.CharField(max_length=64)),
+                (
+                    "completion",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        primary_key=True,
+                        related_name="window",
+                        serialize=False,
+                        to="conversations.completion",
+                    ),
+                ),
+                ("system", models.TextField()),
+                ("sent", models.JSONField()),
+                ("dropped", models.JSONField(default=list)),
+                ("parameters", models.JSONField(default=dict)),
+                ("input_tokens", models.PositiveIntegerField()),
+                ("is_exact", models.BooleanField(default=False)),
+                ("limit_tokens", models.PositiveIntegerField()),
+                ("salt", models.CharField(max_length=32)),
+                ("hmac", models.CharField(max_length=64)),
             ],
         ),
         migrations.CreateModel(
-            name='Conversation',
+            name="Conversation",
             fields=[
-                ('id', conversations.models.ids.IdField(default=conversations.models.ids.new_id, editable=False, max_length=26, primary_key=True, serialize=False)),
-                ('status', models.CharField(choices=[('open', 'Open'), ('with_agent', 'With Agent'), ('closed', 'Closed')], default='open', max_length=16)),
-                ('title', models.CharField(blank=True, max_length=80)),
-                ('locale', models.CharField(default='en', max_length=16)),
-                ('last_position', models.PositiveIntegerField(default=0)),
-                ('answered_through', models.PositiveIntegerField(default=0)),
-                ('last_line', models.CharField(blank=True, max_length=120)),
-                ('last_message_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('closed_at', models.DateTimeField(blank=True, null=True)),
-                ('assistant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='conversations.assistant')),
-                ('visitor', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='conversations.visitor')),
+                (
+                    "id",
+                    conversations.models.ids.IdField(
+                        default=conversations.models.ids.new_id,
+                        editable=False,
+                        max_length=26,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("open", "Open"), ("with_agent", "With Agent"), ("closed", "Closed")],
+                        default="open",
+                        max_length=16,
+                    ),
+                ),
+                ("title", models.CharField(blank=True, max_length=80)),
+                ("locale", models.CharField(default="en", max_length=16)),
+                ("last_position", models.PositiveIntegerField(default=0)),
+                ("answered_through", models.PositiveIntegerField(default=0)),
+                ("last_line", models.CharField(blank=True, max_length=120)),
+                ("last_message_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("closed_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "assistant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="conversations.assistant"
+                    ),
+                ),
+                (
+                    "visitor",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="conversations.visitor",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='OutboxEntry',
+            name="OutboxEntry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('task', models.CharField(max_length=64)),
-                ('key', models.CharField(max_length=64)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('sent_at', models.DateTimeField(blank=True, null=True)),
-                ('done_at', models.DateTimeField(blank=True, null=True)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("task", models.CharField(max_length=64)),
+                ("key", models.CharField(max_length=64)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("sent_at", models.DateTimeField(blank=True, null=True)),
+                ("done_at", models.DateTimeField(blank=True, null=True)),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('done_at__isnull', True)), fields=['created_at'], name='outbox_not_done')],
-                'constraints': [models.UniqueConstraint(fields=('task', 'key'), name='one_outbox_entry_per_task')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("done_at__isnull", True)),
+                        fields=["created_at"],
+                        name="outbox_not_done",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("task", "key"), name="one_outbox_entry_per_task")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='PromptVersion',
+            name="PromptVersion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('instructions', models.TextField()),
-                ('route', models.CharField(default='default', max_length=64)),
-                ('parameters', models.JSONField(blank=True, default=dict)),
-                ('window_exchanges', models.PositiveSmallIntegerField(default=20)),
-                ('window_percent', models.PositiveSmallIntegerField(default=60)),
-                ('greeting', models.JSONField(blank=True, default=dict)),
-                ('starters', models.JSONField(blank=True, default=dict)),
-                ('fallback', models.JSONField(blank=True, default=dict)),
-                ('tone', models.CharField(blank=True, max_length=32)),
-                ('note', models.CharField(blank=True, max_length=200)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('assistant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='versions', to='conversations.assistant')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.PositiveIntegerField()),
+                ("instructions", models.TextField()),
+                ("route", models.CharField(default="default", max_length=64)),
+                ("parameters", models.JSONField(blank=True, default=dict)),
+                ("window_exchanges", models.PositiveSmallIntegerField(default=20)),
+                ("window_percent", models.PositiveSmallIntegerField(default=60)),
+                ("greeting", models.JSONField(blank=True, default=dict)),
+                ("starters", models.JSONField(blank=True, default=dict)),
+                ("fallback", models.JSONField(blank=True, default=dict)),
+                ("tone", models.CharField(blank=True, max_length=32)),
+                ("note", models.CharField(blank=True, max_length=200)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "assistant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="versions",
+                        to="conversations.assistant",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Message',
+            name="Message",
             fields=[
-                ('id', conversations.models.ids.IdField(default=conversations.models.ids.new_id, editable=False, max_length=26, primary_key=True, serialize=False)),
-                ('client_id', models.CharField(blank=True, max_length=64, null=True)),
-                ('position', models.PositiveIntegerField()),
-                ('role', models.CharField(choices=[('visitor', 'Visitor'), ('assistant', 'Assistant'), ('agent', 'Agent'), ('note', 'Note')], max_length=16)),
-                ('status', models.CharField(choices=[('final', 'Final'), ('stopped', 'Stopped'), ('interrupted', 'Interrupted'), ('failed', 'Failed'), ('blocked', 'Blocked'), ('hidden', 'Hidden')], default='final', max_length=16)),
-                ('text', models.TextField(blank=True)),
-                ('rating', models.SmallIntegerField(blank=True, null=True)),
-                ('rating_comment', models.CharField(blank=True, max_length=1000)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('conversation', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='messages', to='conversations.conversation')),
-                ('replaces', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, to='conversations.message')),
-                ('version', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, to='conversations.promptversion')),
+                (
+                    "id",
+                    conversations.models.ids.IdField(
+                        default=conversations.models.ids.new_id,
+                        editable=False,
+                        max_length=26,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("client_id", models.CharField(blank=True, max_length=64, null=True)),
+                ("position", models.PositiveIntegerField()),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[
+                            ("visitor", "Visitor"),
+                            ("assistant", "Assistant"),
+                            ("agent", "Agent"),
+                            ("note", "Note"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("final", "Final"),
+                            ("stopped", "Stopped"),
+                            ("interrupted", "Interrupted"),
+                            ("failed", "Failed"),
+                            ("blocked", "Blocked"),
+                            ("hidden", "Hidden"),
+                        ],
+                        default="final",
+                        max_length=16,
+                    ),
+                ),
+                ("text", models.TextField(blank=True)),
+                ("rating", models.SmallIntegerField(blank=True, null=True)),
+                ("rating_comment", models.CharField(blank=True, max_length=1000)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "conversation",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="messages",
+                        to="conversations.conversation",
+                    ),
+                ),
+                (
+                    "replaces",
+                    models.ForeignKey(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="conversations.message",
+                    ),
+                ),
+                (
+                    "version",
+                    models.ForeignKey(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="conversations.promptversion",
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='assistant',
-            name='live_version',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='conversations.promptversion'),
+            model_name="assistant",
+            name="live_version",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="conversations.promptversion",
+            ),
         ),
         migrations.CreateModel(
-            name='Turn',
+            name="Turn",
             fields=[
-                ('id', conversations.models.ids.IdField(default=conversations.models.ids.new_id, editable=False, max_length=26, primary_key=True, serialize=False)),
-                ('message_id', conversations.models.ids.IdField(default=conversations.models.ids.new_id, max_length=26, unique=True)),
-                ('after', models.PositiveIntegerField()),
-                ('through', models.PositiveIntegerField()),
-                ('position', models.PositiveIntegerField(blank=True, null=True)),
-                ('status', models.CharField(choices=[('queued', 'Queued'), ('running', 'Running'), ('completed', 'Completed'), ('stopped', 'Stopped'), ('interrupted', 'Interrupted'), ('failed', 'Failed'), ('blocked', 'Blocked')], default='running', max_length=16)),
-                ('generation', models.PositiveIntegerField(default=1)),
-                ('takeovers', models.PositiveSmallIntegerField(default=0)),
-                ('process', models.CharField(blank=True, max_length=64)),
-                ('beat_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('stop_requested', models.BooleanField(default=False)),
-                ('error', models.CharField(blank=True, max_length=32)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('visible_at', models.DateTimeField(blank=True, null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('first_delta_ms', models.PositiveIntegerField(blank=True, null=True)),
-                ('conversation', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='turns', to='conversations.conversation')),
-                ('replaces', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='conversations.message')),
-                ('version', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='conversations.promptversion')),
-                ('visitor', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='conversations.visitor')),
+                (
+                    "id",
+                    conversations.models.ids.IdField(
+                        default=conversations.models.ids.new_id,
+                        editable=False,
+                        max_length=26,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                (
+                    "message_id",
+                    conversations.models.ids.IdField(
+                        default=conversations.models.ids.new_id, max_length=26, unique=True
+                    ),
+                ),
+                ("after", models.PositiveIntegerField()),
+                ("through", models.PositiveIntegerField()),
+                ("position", models.PositiveIntegerField(blank=True, null=True)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Queued"),
+                            ("running", "Running"),
+                            ("completed", "Completed"),
+                            ("stopped", "Stopped"),
+                            ("interrupted", "Interrupted"),
+                            ("failed", "Failed"),
+                            ("blocked", "Blocked"),
+                        ],
+                        default="running",
+                        max_length=16,
+                    ),
+                ),
+                ("generation", models.PositiveIntegerField(default=1)),
+                ("takeovers", models.PositiveSmallIntegerField(default=0)),
+                ("process", models.CharField(blank=True, max_length=64)),
+                ("beat_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("stop_requested", models.BooleanField(default=False)),
+                ("error", models.CharField(blank=True, max_length=32)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("visible_at", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                ("first_delta_ms", models.PositiveIntegerField(blank=True, null=True)),
+                (
+                    "conversation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="turns",
+                        to="conversations.conversation",
+                    ),
+                ),
+                (
+                    "replaces",
+                    models.ForeignKey(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="conversations.message",
+                    ),
+                ),
+                (
+                    "version",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="conversations.promptversion",
+                    ),
+                ),
+                (
+                    "visitor",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="conversations.visitor",
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='message',
-            name='turn',
-            field=models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='answer', to='conversations.turn'),
+            model_name="message",
+            name="turn",
+            field=models.OneToOneField(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="answer",
+                to="conversations.turn",
+            ),
         ),
         migrations.AddField(
-            model_name='completion',
-            name='turn',
-            field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='completions', to='conversations.turn'),
+            model_name="completion",
+            name="turn",
+            field=models.ForeignKey(
+                blank=True,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="completions",
+                to="conversations.turn",
+            ),
         ),
         migrations.AddField(
-            model_name='message',
-            name='visitor',
-            field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, to='conversations.visitor'),
+            model_name="message",
+            name="visitor",
+            field=models.ForeignKey(
+                blank=True,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                to="conversations.visitor",
+            ),
         ),
         migrations.CreateModel(
-            name='HourlyCounter',
+            name="HourlyCounter",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('hour', models.DateTimeField()),
-                ('route', models.CharField(max_length=64)),
-                ('provider', models.CharField(blank=True, max_length=64)),
-                ('model', models.CharField(blank=True, max_length=128)),
-                ('conversations', models.PositiveIntegerField(default=0)),
-                ('turns', models.PositiveIntegerField(default=0)),
-                ('completed', models.PositiveIntegerField(default=0)),
-                ('stopped', models.PositiveIntegerField(default=0)),
-                ('interrupted', models.PositiveIntegerField(default=0)),
-                ('failed', models.PositiveIntegerField(default=0)),
-                ('blocked', models.PositiveIntegerField(default=0)),
-                ('attempts', models.PositiveIntegerField(default=0)),
-                ('errors', models.JSONField(default=dict)),
-                ('input_tokens', models.PositiveBigIntegerField(default=0)),
-                ('output_tokens', models.PositiveBigIntegerField(default=0)),
-                ('unknown_usage', models.PositiveIntegerField(default=0)),
-                ('first_delta_ms', models.PositiveBigIntegerField(default=0)),
-                ('first_delta_buckets', models.JSONField(default=list)),
-                ('duration_ms', models.PositiveBigIntegerField(default=0)),
-                ('duration_buckets', models.JSONField(default=list)),
-                ('assistant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='conversations.assistant')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("hour", models.DateTimeField()),
+                ("route", models.CharField(max_length=64)),
+                ("provider", models.CharField(blank=True, max_length=64)),
+                ("model", models.CharField(blank=True, max_length=128)),
+                ("conversations", models.PositiveIntegerField(default=0)),
+                ("turns", models.PositiveIntegerField(default=0)),
+                ("completed", models.PositiveIntegerField(default=0)),
+                ("stopped", models.PositiveIntegerField(default=0)),
+                ("interrupted", models.PositiveIntegerField(default=0)),
+                ("failed", models.PositiveIntegerField(default=0)),
+                ("blocked", models.PositiveIntegerField(default=0)),
+                ("attempts", models.PositiveIntegerField(default=0)),
+                ("errors", models.JSONField(default=dict)),
+                ("input_tokens", models.PositiveBigIntegerField(default=0)),
+                ("output_tokens", models.PositiveBigIntegerField(default=0)),
+                ("unknown_usage", models.PositiveIntegerField(default=0)),
+                ("first_delta_ms", models.PositiveBigIntegerField(default=0)),
+                ("first_delta_buckets", models.JSONField(default=list)),
+                ("duration_ms", models.PositiveBigIntegerField(default=0)),
+                ("duration_buckets", models.JSONField(default=list)),
+                (
+                    "assistant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="conversations.assistant",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('hour', 'assistant', 'route', 'provider', 'model'), name='one_counter_per_hour')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("hour", "assistant", "route", "provider", "model"),
+                        name="one_counter_per_hour",
+                    )
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='promptversion',
-            constraint=models.UniqueConstraint(fields=('assistant', 'number'), name='one_version_per_number'),
+            model_name="promptversion",
+            constraint=models.UniqueConstraint(fields=("assistant", "number"), name="one_version_per_number"),
         ),
         migrations.AddConstraint(
-            model_name='promptversion',
-            constraint=models.CheckConstraint(condition=models.Q(('window_exchanges__gte', 1), ('window_percent__gte', 1), ('window_percent__lte', 90)), name='window_within_bounds'),
+            model_name="promptversion",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("window_exchanges__gte", 1), ("window_percent__gte", 1), ("window_percent__lte", 90)
+                ),
+                name="window_within_bounds",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='assistant',
-            constraint=models.UniqueConstraint(condition=models.Q(('is_default', True)), fields=('is_default',), name='one_default_assistant'),
+            model_name="assistant",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("is_default", True)), fields=("is_default",), name="one_default_assistant"
+            ),
         ),
         migrations.AddIndex(
-            model_name='completion',
-            index=models.Index(fields=['-started_at'], name='completions_by_age'),
+            model_name="completion",
+            index=models.Index(fields=["-started_at"], name="completions_by_age"),
         ),
         migrations.AddConstraint(
-            model_name='completion',
-            constraint=models.UniqueConstraint(fields=('turn', 'number'), name='one_completion_per_number'),
+            model_name="completion",
+            constraint=models.UniqueConstraint(fields=("turn", "number"), name="one_completion_per_number"),
         ),
         migrations.AddIndex(
-            model_name='turn',
-            index=models.Index(condition=models.Q(('status__in', ['queued', 'running'])), fields=['visitor'], name='unfinished_turns_of_visitor'),
+            model_name="turn",
+            index=models.Index(
+                condition=models.Q(("status__in", ["queued", "running"])),
+                fields=["visitor"],
+                name="unfinished_turns_of_visitor",
+            ),
         ),
         migrations.AddIndex(
-            model_name='turn',
-            index=models.Index(condition=models.Q(('status__in', ['queued', 'running'])), fields=['beat_at'], name='unfinished_turns_by_beat'),
+            model_name="turn",
+            index=models.Index(
+                condition=models.Q(("status__in", ["queued", "running"])),
+                fields=["beat_at"],
+                name="unfinished_turns_by_beat",
+            ),
         ),
         migrations.AddIndex(
-            model_name='turn',
-            index=models.Index(fields=['-created_at'], name='turns_by_age'),
+            model_name="turn",
+            index=models.Index(fields=["-created_at"], name="turns_by_age"),
         ),
         migrations.AddConstraint(
-            model_name='turn',
-            constraint=models.UniqueConstraint(condition=models.Q(('status__in', ['queued', 'running'])), fields=('conversation',), name='one_running_turn_per_conversation'),
+            model_name="turn",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("status__in", ["queued", "running"])),
+                fields=("conversation",),
+                name="one_running_turn_per_conversation",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='turn',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('finished_at__isnull', True), ('status__in', ['queued', 'running'])), models.Q(models.Q(('status__in', ['queued', 'running']), _negated=True), ('finished_at__isnull', False)), _connector='OR'), name='ended_turns_have_an_end'),
+            model_name="turn",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("finished_at__isnull", True), ("status__in", ["queued", "running"])),
+                    models.Q(
+                        models.Q(("status__in", ["queued", "running"]), _negated=True),
+                        ("finished_at__isnull", False),
+                    ),
+                    _connector="OR",
+                ),
+                name="ended_turns_have_an_end",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='message',
-            constraint=models.UniqueConstraint(fields=('visitor', 'client_id'), name='one_message_per_client_id'),
+            model_name="message",
+            constraint=models.UniqueConstraint(
+                fields=("visitor", "client_id"), name="one_message_per_client_id"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='message',
-            constraint=models.UniqueConstraint(fields=('conversation', 'position'), name='one_message_per_position'),
+            model_name="message",
+            constraint=models.UniqueConstraint(
+                fields=("conversation", "position"), name="one_message_per_position"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='message',
-            constraint=models.CheckConstraint(condition=models.Q(('rating__in', [1, -1])), name='rating_up_or_down'),
+            model_name="message",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("rating__in", [1, -1])), name="rating_up_or_down"
+            ),
         ),
         migrations.AddIndex(
-            model_name='conversation',
-            index=models.Index(fields=['visitor', 'assistant', '-last_message_at'], name='conversations_of_visitor'),
+            model_name="conversation",
+            index=models.Index(
+                fields=["visitor", "assistant", "-last_message_at"], name="conversations_of_visitor"
+            ),
         ),
         migrations.AddIndex(
-            model_name='conversation',
-            index=models.Index(fields=['-last_message_at'], name='conversations_by_age'),
+            model_name="conversation",
+            index=models.Index(fields=["-last_message_at"], name="conversations_by_age"),
         ),
     ]
