@@ -436,53 +436,6 @@ class Migration(migrations.Migration):
                 to="conversations.visitor",
             ),
         ),
-        migrations.CreateModel(
-            name="HourlyCounter",
-            fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("hour", models.DateTimeField()),
-                ("route", models.CharField(max_length=64)),
-                ("provider", models.CharField(blank=True, max_length=64)),
-                ("model", models.CharField(blank=True, max_length=128)),
-                ("conversations", models.PositiveIntegerField(default=0)),
-                ("turns", models.PositiveIntegerField(default=0)),
-                ("completed", models.PositiveIntegerField(default=0)),
-                ("stopped", models.PositiveIntegerField(default=0)),
-                ("interrupted", models.PositiveIntegerField(default=0)),
-                ("failed", models.PositiveIntegerField(default=0)),
-                ("blocked", models.PositiveIntegerField(default=0)),
-                ("attempts", models.PositiveIntegerField(default=0)),
-                ("errors", models.JSONField(default=dict)),
-                ("input_tokens", models.PositiveBigIntegerField(default=0)),
-                ("output_tokens", models.PositiveBigIntegerField(default=0)),
-                ("unknown_usage", models.PositiveIntegerField(default=0)),
-                ("first_delta_ms", models.PositiveBigIntegerField(default=0)),
-                ("first_delta_buckets", models.JSONField(default=list)),
-                ("duration_ms", models.PositiveBigIntegerField(default=0)),
-                ("duration_buckets", models.JSONField(default=list)),
-                (
-                    "assistant",
-                    models.ForeignKey(
-                        db_index=False,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        to="conversations.assistant",
-                    ),
-                ),
-            ],
-            options={
-                "constraints": [
-                    models.UniqueConstraint(
-                        fields=("hour", "assistant", "route", "provider", "model"),
-                        name="one_counter_per_hour",
-                    )
-                ],
-            },
-        ),
         migrations.AddConstraint(
             model_name="promptversion",
             constraint=models.UniqueConstraint(fields=("assistant", "number"), name="one_version_per_number"),
