@@ -1,0 +1,28 @@
+"""The environment tests run in: a plugin of pytest, loaded before Django reads its settings.
+
+Nothing of the developer's own settings, `.env` or `var/` takes part. DATABASE_URL is kept: it says
+which database the tests run on.
+"""
+
+import atexit
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+EXAMPLE = Path(__file__).parent.parent / ".env.example"
+KEPT = {"DATABASE_URL"}
+
+for name in re.findall(r"^#?([A-Z][A-Z0-9_]*)=", EXAMPLE.read_text(), re.MULTILINE):
+    if name not in KEPT:
+        os.environ[name] = ""  # an empty value counts as unset, and `.env` does not replace it
+        os.environ.pop(f"{name}_FILE", None)
+
+VAR_DIR = tempfile.mkdtemp(prefix="chatbot-tests-")
+atexit.register(shutil.rmtree, VAR_DIR, ignore_errors=True)
+
+os.environ["CHATBOT_VAR"] = VAR_DIR
+os.environ["SECRET_KEY"] = "only-for-tests-only-for-tests-only-for-tests"
+# Nobody listens there: a test that needs Redis starts one.
+os.environ["REDIS_URL"] = f"unix://{VAR_DIR}/no-redis.sock"
