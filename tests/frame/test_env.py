@@ -69,7 +69,7 @@ def test_networks_are_addresses_or_ranges(environment: Environment, monkeypatch:
     assert [str(each) for each in environment.networks("NAME")] == ["127.0.0.1/32", "10.0.0.0/8", "fd00::/8"]
 
     monkeypatch.setenv("NAME", "127.0.0.1, proxy.example")
-    with pytest.raises(BadSettingError, match="`NAME` is `proxy.example`, which is no address"):
+    with pytest.raises(BadSettingError, match=r"`NAME` is `proxy\.example`, which is no address"):
         environment.networks("NAME")
 
 
@@ -116,7 +116,7 @@ def test_a_secret_may_stand_in_a_file(
     assert environment.secret("NAME") == "s3cret"
 
     monkeypatch.setenv("NAME_FILE", str(tmp_path / "absent"))
-    with pytest.raises(BadSettingError, match="`NAME_FILE` is .*absent`, which cannot be read"):
+    with pytest.raises(BadSettingError, match=r"`NAME_FILE` is .*absent`, which cannot be read"):
         environment.secret("NAME")
 
 

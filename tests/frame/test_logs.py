@@ -25,6 +25,10 @@ def written(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
     logs.configure(settings.LOGGING)  # type: ignore[arg-type]
 
 
+def fail(words: str) -> None:
+    raise ValueError(words)
+
+
 def both(*formats: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("written", formats or ("json", "text"), indirect=True)
 
@@ -64,7 +68,7 @@ def test_text_reads_well(written: io.StringIO) -> None:
 @both()
 def test_a_traceback_cannot_pass_for_events(written: io.StringIO) -> None:
     try:
-        raise ValueError("bad\n09:00:00 info    all is well")
+        fail("bad\n09:00:00 info    all is well")
     except ValueError:
         structlog.get_logger("test").exception("turn failed")
 
@@ -78,7 +82,7 @@ def test_a_traceback_cannot_pass_for_events(written: io.StringIO) -> None:
 @both("json")
 def test_a_librarys_traceback_is_kept(written: io.StringIO) -> None:
     try:
-        raise ValueError("bad")
+        fail("bad")
     except ValueError:
         logging.getLogger("library").exception("went wrong")
 

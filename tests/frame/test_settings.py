@@ -59,9 +59,13 @@ def settings_with(**environment: str) -> dict[str, object]:
         "ALLOWED_HOSTS", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE", "SECURE_HSTS_SECONDS",
         "CSRF_TRUSTED_ORIGINS", "CELERY_BROKER_URL", "DATABASES", "PUBLIC_ORIGIN",
     )  # fmt: skip
-    code = "import json; from chatbot import settings as s; print(json.dumps({n: getattr(s, n) for n in %r}, default=str))"
+    code = f"""if True:
+        import json
+        from chatbot import settings
+        print(json.dumps({{name: getattr(settings, name) for name in {names!r}}}, default=str))
+    """
     shown = subprocess.run(
-        [sys.executable, "-c", code % (names,)],
+        [sys.executable, "-c", code],
         cwd=ROOT,
         env={**os.environ, **environment},
         capture_output=True,
