@@ -9,9 +9,21 @@ import re
 from pathlib import Path
 
 from django.conf import settings
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(settings.METRICS_DIR)  # read by the first of these imports
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 TURNS = Counter("chatbot_turns", "Turns that ended, by their status.", ["status"])
 DELTAS = Counter("chatbot_deltas", "Pieces of answers received from model services.")

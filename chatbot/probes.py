@@ -14,7 +14,6 @@ from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
-from prometheus_client import CONTENT_TYPE_LATEST
 
 from chatbot import metrics, presence
 from chatbot.addresses import is_loopback
@@ -65,7 +64,7 @@ async def metricz(request: HttpRequest) -> HttpResponse:
             "Ask from this machine, or with METRICS_TOKEN.\n", status=403, content_type="text/plain"
         )
     text = await asyncio.to_thread(metrics.exposition)
-    return HttpResponse(text, content_type=CONTENT_TYPE_LATEST)
+    return HttpResponse(text, content_type=metrics.CONTENT_TYPE)
 
 
 PROBES: dict[str, Callable[[HttpRequest], Awaitable[HttpResponse]]] = {

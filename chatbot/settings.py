@@ -1,6 +1,5 @@
 """Django settings. Everything runs with nothing set; `.env.example` says what can be."""
 
-import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -209,8 +208,6 @@ LOGGING = {
     "format": env.choice("LOG_FORMAT", "text", ("json", "text")),
 }
 # All processes of this machine count into one directory, and /metrics of any web process adds them
-# up. prometheus-client reads the variable when it is first imported. The host's name keeps apart
-# containers that share a volume, since they count their processes from 1.
+# up. The host's name keeps apart containers that share a volume: each numbers its processes from 1.
 METRICS_DIR = VAR_DIR / "metrics" / socket.gethostname()
 METRICS_DIR.mkdir(parents=True, exist_ok=True)
-os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)
