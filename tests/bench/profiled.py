@@ -1,6 +1,7 @@
 """`python -m tests.bench.profiled OUT web …`: a management command under cProfile, dumped when it ends.
 
-Threads are profiled too where the interpreter allows it (up to 3.11; later one profiler at a time).
+The main thread is profiled from a SIGUSR1 on, so that what it did to start does not count. Threads are
+profiled too where the interpreter allows it (up to 3.11; later one profiler at a time).
 """
 
 import contextlib
@@ -8,6 +9,7 @@ import cProfile
 import marshal
 import os
 import pstats
+import signal
 import sys
 import threading
 from collections import defaultdict
@@ -30,7 +32,7 @@ Counts = tuple[int, int, float, float, dict[Function, tuple[int, int, float, flo
 def main(out: Path, arguments: list[str]) -> None:
     """Run the command and keep its profile in `out`."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatbot.settings")
-    profiles: list[cProfile.Profile] = []
+    profiles = [cProfile.Profile()]
 
     def profile_this_thread(*_: object) -> None:
         """Count what this thread does from here on; as a thread's profile function it replaces itself."""
@@ -40,7 +42,7 @@ def main(out: Path, arguments: list[str]) -> None:
             profiles.append(profile)
 
     threading.setprofile(profile_this_thread)
-    profile_this_thread()
+    signal.signal(signal.SIGUSR1, lambda *_: profiles[0].enable())
     try:
         execute_from_command_line(["manage.py", *arguments])
     finally:
@@ -77,13 +79,14 @@ def told(out: Path) -> str:
 
 
 def package(file: str) -> str:
-    """Return whose file it is: a package's name, `python` for the library, or the path for our own."""
+    """Return whose file it is: the name of a package or of a module of the library, or our own path."""
     path = Path(file)
     if "site-packages" in path.parts:
         return path.parts[path.parts.index("site-packages") + 1]
     if path.is_relative_to(ROOT):
         return str(path.relative_to(ROOT))
-    return "python" if file != "~" else "C"
+    libraries = [at for at, part in enumerate(path.parts) if part.startswith("python3.")]
+    return path.parts[libraries[-1] + 1] if libraries else path.name
 
 
 if __name__ == "__main__":

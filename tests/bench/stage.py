@@ -1,5 +1,7 @@
 """What a benchmark stands on: the scale, the upstream, the subjects, and when a run counts for nothing."""
 
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -39,6 +41,8 @@ class Stage:
             found = [stack.enter_context(self._start(name)) for name in wanted]
             for subject in found:
                 self.play(subject, WARMING)
+                if self.profile is not None:
+                    os.kill(subject.pid, signal.SIGUSR1)
             yield found
 
     def _start(self, name: str) -> AbstractContextManager[Subject]:

@@ -27,6 +27,11 @@ _HEAD = (
 _BEFORE, _AFTER = (_CHUNK % (b'"content":"%s"', b"null")).split(b"%s")
 
 
+def spoken(text: str) -> bytes:
+    """Return the event that says `text`, which needs no escapes."""
+    return _BEFORE + text.encode() + _AFTER
+
+
 def _chunked(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
@@ -114,8 +119,7 @@ class Upstream(asyncio.Protocol):
     def _token(self, number: int, script: Script, words: int, due: float) -> None:
         sent_us = now_us()
         self.lags_us.append(sent_us - int(due * 1e6))
-        data = _BEFORE + write_token(number, sent_us).encode() + _AFTER
-        chunk = b"%x\r\n%s\r\n" % (len(data), data)
+        chunk = _chunked(spoken(write_token(number, sent_us)))
         number += 1
         if number == 1:
             chunk = _OPENING + chunk
