@@ -1,6 +1,6 @@
 """What a model service is to the rest of the product."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -27,6 +27,30 @@ class CallLimits:
     rpm: int | None = None
     tpm: int | None = None
     parallel: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSettings:
+    """What every provider row of config.yaml may say; each kind adds its own in a subclass.
+
+    `base_url` is without a slash at its end. `auth_header` names the header that carries the key
+    (None: the kind's own way). `rpm`, `tpm` and `parallel` are read by the gate.
+    """
+
+    base_url: str = ""
+    proxy: str | None = field(default=None, repr=False)
+    timeout_s: Timeouts = field(default_factory=Timeouts)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    auth_header: str | None = None
+    rpm: int | None = None
+    tpm: int | None = None
+    parallel: int | None = None
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The settings without which this row cannot work, and which it lacks."""
+        return () if self.base_url else ("base_url",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

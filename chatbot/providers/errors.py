@@ -95,8 +95,15 @@ class TimedOut(TryLater):
     """Our own time-out. `phase` says which: waiting for the `first` delta, `idle` between two,
     `total` for the whole answer, or the `route`'s time for all attempts."""
 
-    def __init__(self, phase: TimeoutPhase, message: str, *, usage: Usage = UNKNOWN_USAGE) -> None:
-        super().__init__("timeout", message, usage=usage)
+    def __init__(
+        self,
+        phase: TimeoutPhase,
+        message: str,
+        *,
+        request_id: str | None = None,
+        usage: Usage = UNKNOWN_USAGE,
+    ) -> None:
+        super().__init__("timeout", message, request_id=request_id, usage=usage)
         self.phase = phase
 
     @property

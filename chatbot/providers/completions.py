@@ -1,0 +1,79 @@
+"""Legacy text completions: one prompt in, its continuation out; no roles.
+
+    POST {base_url}/completions   {"model": …, "prompt": "…\n\nUser: Hello\nAssistant:", "stop": …}
+    data: {"object": "text_completion", "choices": [{"text": " Hi", "index": 0, "finish_reason": null}]}
+    data: [DONE]
+
+https://platform.openai.com/docs/api-reference/completions (read 2026-11-20). OpenAI keeps it for
+gpt-3.5-turbo-instruct; vLLM and llama.cpp offer it for base models.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chatbot.providers.base import Target
+from chatbot.providers.http import HttpProvider
+from chatbot.providers.messages import CompletionRequest
+from chatbot.providers.openai import MAX_STOPS, ChatReader, ChatWire, OpenAISettings, connect, put
+from chatbot.providers.wire import Call, Reader
+
+LABELS = {"user": "User:", "assistant": "Assistant:"}
+OUTPUT_TOKENS = 512  # the service's own default is 16
+
+
+class TextWire(ChatWire):
+    """Flattens the conversation into a prompt and stops the model before it plays the visitor."""
+
+    def call(self, request: CompletionRequest, target: Target) -> Call:
+        parameters = request.parameters
+        body: dict[str, object] = {
+            "model": target.model,
+            "prompt": flatten(request),
+            "stream": target.stream,
+            "max_tokens": parameters.max_output_tokens or OUTPUT_TOKENS,
+            "stop": [f"\n{LABELS['user']}", *parameters.stop][:MAX_STOPS],
+        }
+        for name in ("temperature", "top_p", "frequency_penalty", "presence_penalty"):
+            put(body, name, getattr(parameters, name))
+        return Call("/completions", self.body(body, target))
+
+    def reader(self, target: Target) -> Reader:
+        return TextReader()
+
+
+class TextReader(ChatReader):
+    """The same chunks, with `text` in place of `delta`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._at_start = True  # the space after the label belongs to the prompt
+
+    def choice(self, choice: Mapping[str, Any], part: str) -> None:
+        text: str = choice.get("text") or ""
+        if self._at_start:
+            text = text.lstrip()
+        if text:
+            self._at_start = False
+            self.say(text)
+        if reason := choice.get("finish_reason"):
+            self.finished(reason)
+
+
+def flatten(request: CompletionRequest) -> str:
+    """The conversation as one text that ends where the assistant is to speak.
+
+    A line of a message that looks like a label is moved in by a space, or a visitor could put words
+    into the assistant's mouth.
+    """
+    turns = []
+    for message in request.messages:
+        text = message.text
+        for label in LABELS.values():
+            text = text.replace(f"\n{label}", f"\n {label}")
+        turns.append(f"{LABELS[message.role]} {text}\n")
+    return f"{request.system}\n\n" * bool(request.system) + "".join(turns) + LABELS["assistant"]
+
+
+def build(name: str, settings: OpenAISettings) -> HttpProvider:
+    """Make the provider of a `kind: completions` row."""
+    return connect(name, settings, TextWire(settings))

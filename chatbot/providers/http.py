@@ -1,0 +1,171 @@
+"""A provider that is asked over HTTP and answers with a stream: sending, waiting, limits, ends."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import suppress
+from typing import TypeVar
+
+from chatbot.providers import retry_after
+from chatbot.providers.base import Target
+from chatbot.providers.errors import IncompleteStream, ProviderError, TimedOut, TimeoutPhase, TryLater
+from chatbot.providers.events import ProviderEvent, TextDelta
+from chatbot.providers.keys import Secret, mask
+from chatbot.providers.messages import UNKNOWN_USAGE, CompletionRequest
+from chatbot.providers.sse import EventSplitter
+from chatbot.providers.transport import Answer, Transport
+from chatbot.providers.watch import Watch
+from chatbot.providers.wire import Reader, Wire
+
+Piece = TypeVar("Piece")
+
+OK = 200
+PACE_S = 0.03  # between two reads once the answer is visible: more deltas a wake-up, less work for each
+FULL_READ_BYTES = 16384  # a read of this size left more behind: no pause before the next
+END_S = 2.0  # for usage and the end mark, once the answer itself has finished
+DRAIN_S = 0.1  # for the end of the body after the end mark; the connection is used again
+ERROR_BYTES = 65536  # of an error's body: more is no explanation
+WHOLE_BYTES = 8 << 20  # of an answer in one piece
+VAGUE = ("", "text/plain", "application/octet-stream")  # what careless servers call their streams
+
+
+class HttpProvider:
+    """Asks a service that speaks `wire` over `transport`.
+
+    The first delta is handed on at once. After the first TextDelta, reads are `pace_s` apart and
+    what came in between comes out as one delta.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        wire: Wire,
+        transport: Transport,
+        *,
+        base_url: str,
+        secrets: Sequence[Secret] = (),
+        pace_s: float = PACE_S,
+    ) -> None:
+        self.name = name
+        self._wire = wire
+        self._transport = transport
+        self._base_url = base_url
+        self._secrets = tuple(secrets)
+        self._pace_s = pace_s
+
+    async def stream(
+        self, request: CompletionRequest, *, target: Target
+    ) -> AsyncGenerator[ProviderEvent, None]:
+        clock, limits = asyncio.get_running_loop().time, target.timeouts
+        call, reader = self._wire.call(request, target), self._wire.reader(target)
+        total_at = clock() + limits.total_s
+        watch = Watch(min(clock() + limits.first_s, total_at) if target.stream else total_at)
+        answer: Answer | None = None
+        begun = False
+        try:
+            with watch:
+                answer = await self._transport.post(
+                    self._base_url + call.path, call.body, headers=call.headers, connect_s=limits.connect_s
+                )
+                reader.request_id = answer.headers.get(self._wire.request_id_header)
+                is_stream = await self._check(answer, target)
+                body = b"" if is_stream else await answer.body(at_most=WHOLE_BYTES)
+            if not is_stream and (failure := _take_all(reader.take_whole, [body])):
+                raise failure
+            for delta in reader.deltas():
+                yield delta
+            splitter = EventSplitter()
+            visible = False
+            while is_stream:
+                try:
+                    with watch:
+                        piece = await answer.read()
+                except (ConnectionError, TimeoutError) as error:
+                    if reader.finish is not None:  # the answer is whole, only the farewell is missing
+                        break
+                    if isinstance(error, TimeoutError):
+                        raise
+                    raise IncompleteStream("The connection broke off in the middle of the answer.") from error
+                read_at = clock()
+                failure = _take_all(reader.take, splitter.feed(piece) if piece else splitter.end())
+                for delta in reader.deltas():
+                    visible = visible or type(delta) is TextDelta
+                    yield delta
+                if failure is not None:
+                    raise failure
+                if not piece or reader.done:
+                    break
+                if reader.moved:
+                    reader.moved, begun = False, True
+                    watch.due = min(clock() + (END_S if reader.finish else limits.idle_s), total_at)
+                else:
+                    watch.check()  # bytes enough, but none of them says anything
+                if visible and reader.finish is None:
+                    pause_s = 0.0 if len(piece) >= FULL_READ_BYTES else read_at + self._pace_s - clock()
+                    await asyncio.sleep(max(0.0, pause_s))
+            finished = reader.end()
+            watch.due = clock() + DRAIN_S
+            with suppress(TimeoutError, ConnectionError), watch:
+                while await answer.read():
+                    pass
+            yield finished
+        except TimeoutError:
+            phase: TimeoutPhase = "total" if clock() >= total_at else "idle" if begun else "first"
+            raise self._timed_out(phase, target, reader) from None
+        except ProviderError as error:
+            self._complete(error, reader)
+            raise
+        finally:
+            watch.close()
+            if answer is not None:
+                await answer.aclose()
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+    async def _check(self, answer: Answer, target: Target) -> bool:
+        """True when the answer is a stream, False when it is one piece of JSON. Raises what else it is."""
+        if answer.status != OK:
+            body = await answer.body(at_most=ERROR_BYTES)
+            error = self._wire.failure(answer.status, answer.headers, body)
+            error.status = answer.status
+            if error.retry_after_s is None:
+                error.retry_after_s = retry_after.seconds(answer.headers, now=time.time())
+            if (should_retry := answer.headers.get("x-should-retry")) in ("true", "false"):
+                error.retryable = should_retry == "true"
+            raise error
+        media = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media == self._wire.accepts or (media in VAGUE and target.stream):
+            return True
+        if media in ("application/json", *VAGUE):
+            return False
+        raise TryLater("bad_response", f"`{self.name}` answered with `{media}`.", status=answer.status)
+
+    def _timed_out(self, phase: TimeoutPhase, target: Target, reader: Reader) -> TimedOut:
+        limits = target.timeouts
+        message = {
+            "first": f"`{self.name}` had said nothing after {limits.first_s:g} s.",
+            "idle": f"`{self.name}` fell silent for {limits.idle_s:g} s in the middle of the answer.",
+        }.get(phase, f"`{self.name}` was not done after {limits.total_s:g} s.")
+        return TimedOut(phase, message, request_id=reader.request_id, usage=reader.usage)
+
+    def _complete(self, error: ProviderError, reader: Reader) -> None:
+        """Add what only the provider knows, and take out what nobody may see."""
+        error.message = mask(error.message, self._secrets)
+        error.args = (error.message,)
+        error.request_id = error.request_id or reader.request_id
+        if error.usage is UNKNOWN_USAGE:
+            error.usage = reader.usage
+
+
+def _take_all(take: Callable[[Piece], None], pieces: Sequence[Piece]) -> ProviderError | None:
+    """Read up to the first error, which is handed back: what came before it is still said."""
+    try:
+        for piece in pieces:
+            take(piece)
+    except ProviderError as error:
+        return error
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        # JSON, but not of the shape the wire has: a stranger answers at this address.
+        return TryLater("bad_response", f"The answer has an unknown shape: {error!r}.")
+    return None

@@ -1,0 +1,285 @@
+"""OpenAI's chat completions, and the many services that speak them too.
+
+    POST {base_url}/chat/completions   {"model": …, "messages": [{"role": "system", "content": …}, …], …}
+    data: {"choices": [{"index": 0, "delta": {"content": "Hello"}, "finish_reason": null}], "usage": null}
+    data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    data: {"choices": [], "usage": {"prompt_tokens": 8, "completion_tokens": 6, …}}
+    data: [DONE]
+
+https://platform.openai.com/docs/api-reference/chat and the types of the openai package 3.51.0
+(read 2026-11-20). Compatible servers are looser; what they do differently is named where it is met.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+
+from chatbot.providers.auth import KeyAuth
+from chatbot.providers.base import ModelTraits, ServiceSettings, Target
+from chatbot.providers.errors import ProviderError, TryLater
+from chatbot.providers.events import CompletionFinished, ReasoningDelta, TextDelta
+from chatbot.providers.http import HttpProvider
+from chatbot.providers.keys import KeyRing, Secret
+from chatbot.providers.messages import (
+    CompletionRequest,
+    FinishReason,
+    JsonSchema,
+    Parameters,
+    ToolCall,
+    Usage,
+)
+from chatbot.providers.openai_errors import failure, parse, raise_reported
+from chatbot.providers.sse import Event
+from chatbot.providers.thinking import ThinkFilter
+from chatbot.providers.transport import Transport
+from chatbot.providers.wire import Call, Reader, Wire
+
+OutputLimitField = Literal["max_completion_tokens", "max_tokens"]
+
+OPENAI_HOSTS = ("api.openai.com", ".openai.azure.com")  # where max_tokens is deprecated
+MAX_STOPS = 4
+
+# Models that think before they answer take no sampling parameters (400) and call the system prompt
+# `developer`. A model row's `reasoning` overrules the name.
+REASONING_NAMES = re.compile(r"o\d|gpt-5(?!.*-chat)")
+WITHOUT_STOP = re.compile(r"o3|o4-mini")
+
+FINISH: dict[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "model_length": "length",  # Mistral
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+    "sensitive": "content_filter",  # GLM
+    "error": "error",  # OpenRouter
+    "abort": "error",  # vLLM
+    "network_error": "error",  # GLM
+    "insufficient_system_resource": "error",  # DeepSeek, Pangu
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAISettings(ServiceSettings):
+    """`output_limit_field` None: what the host is known to take. `include_usage`: ask for token counts
+    by `stream_options`, which some servers refuse. `leave_out` names body fields the service refuses.
+    `think_tags`: its answers hold `<think>…</think>`."""
+
+    base_url: str = "https://api.openai.com/v1"
+    api_key: Secret | None = None
+    api_keys: tuple[Secret, ...] = ()
+    organization: str | None = None
+    project: str | None = None
+    output_limit_field: OutputLimitField | None = None
+    include_usage: bool = True
+    leave_out: tuple[str, ...] = ()
+    think_tags: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAITraits(ModelTraits):
+    """What a model row may say over its provider; None leaves it to the provider, and to the name."""
+
+    reasoning: bool | None = None
+    output_limit_field: OutputLimitField | None = None
+    think_tags: bool | None = None
+
+
+class ChatWire(Wire):
+    """Chat completions."""
+
+    def __init__(self, settings: OpenAISettings) -> None:
+        self._settings = settings
+
+    def call(self, request: CompletionRequest, target: Target) -> Call:
+        traits = _traits(target)
+        thinks = traits.reasoning
+        if thinks is None:
+            thinks = REASONING_NAMES.match(target.model) is not None
+        body: dict[str, object] = {
+            "model": target.model,
+            "messages": _messages(request, system_role="developer" if thinks else "system"),
+            "stream": target.stream,
+        }
+        parameters = request.parameters
+        limit_field = traits.output_limit_field or ("max_completion_tokens" if thinks else None)
+        put(body, limit_field or self._limit_field(), parameters.max_output_tokens)
+        if thinks:
+            put(body, "reasoning_effort", parameters.reasoning_effort)
+        else:
+            for name in ("temperature", "top_p", "frequency_penalty", "presence_penalty"):
+                put(body, name, getattr(parameters, name))
+        if parameters.stop and not (thinks and WITHOUT_STOP.match(target.model)):
+            body["stop"] = parameters.stop[:MAX_STOPS]
+        put(body, "response_format", _response_format(parameters))
+        return Call("/chat/completions", self.body(body, target))
+
+    def reader(self, target: Target) -> Reader:
+        think_tags = _traits(target).think_tags
+        return ChatReader(
+            ThinkFilter() if (self._settings.think_tags if think_tags is None else think_tags) else None
+        )
+
+    def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+        return failure(status, body)
+
+    def _limit_field(self) -> OutputLimitField:
+        if self._settings.output_limit_field is not None:
+            return self._settings.output_limit_field
+        host = self._settings.base_url.partition("://")[2].partition("/")[0]
+        return "max_completion_tokens" if host.endswith(OPENAI_HOSTS) else "max_tokens"
+
+    def body(self, body: dict[str, object], target: Target) -> bytes:
+        if target.stream and self._settings.include_usage:
+            body["stream_options"] = {"include_usage": True}
+        for name in self._settings.leave_out:
+            body.pop(name, None)
+        return orjson.dumps(body)
+
+
+class ChatReader(Reader):
+    """Reads chunks, or one whole answer."""
+
+    def __init__(self, think: ThinkFilter | None = None) -> None:
+        super().__init__()
+        self._think = think
+        self._tools: dict[int, list[str]] = {}  # by index: id, name, arguments
+        self._refused = False
+
+    def take(self, event: Event) -> None:
+        if event.data == b"[DONE]":
+            self.done = True
+            return
+        chunk = parse(event.data)
+        raise_reported(chunk)
+        if choices := chunk.get("choices"):  # none in Azure's first chunk and in the one with the usage
+            self.choice(choices[0], "delta")
+        if usage := chunk.get("usage"):
+            self.usage = read_usage(usage)
+
+    def take_whole(self, body: bytes) -> None:
+        answer = parse(body)
+        raise_reported(answer)
+        self.choice(answer["choices"][0], "message")
+        if usage := answer.get("usage"):
+            self.usage = read_usage(usage)
+        self.finish = self.finish or "stop"
+
+    def end(self) -> CompletionFinished:
+        if self._refused and self.finish == "stop":
+            self.finish = "content_filter"
+        return super().end()
+
+    def deltas(self) -> list[TextDelta | ReasoningDelta]:
+        if self._think and (self.finish or self.done):
+            self._apart(self._think.end())
+        return super().deltas()
+
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        return tuple(ToolCall(*self._tools[index]) for index in sorted(self._tools))
+
+    def choice(self, choice: Mapping[str, Any], part: str) -> None:
+        if delta := choice.get(part):
+            if len(delta) > 1:  # most deltas are `content` alone
+                self._beside_content(delta)
+            if text := delta.get("content"):
+                self._content(text)
+        if reason := choice.get("finish_reason"):
+            self.finished(reason)
+
+    def _content(self, text: str | list[Mapping[str, Any]]) -> None:
+        if isinstance(text, list):  # Mistral's thinking models send parts
+            for part in text:
+                if part.get("type") == "thinking":
+                    self.think("".join(piece.get("text", "") for piece in part["thinking"]))
+                else:
+                    self._content(part.get("text", ""))
+        elif self._think:
+            self._apart(self._think.feed(text))
+        else:
+            self.say(text)
+
+    def _apart(self, parts: list[tuple[bool, str]]) -> None:
+        for is_thinking, text in parts:
+            (self.think if is_thinking else self.say)(text)
+
+    def _beside_content(self, delta: Mapping[str, Any]) -> None:
+        """DeepSeek, vLLM and Qwen call thinking `reasoning_content`, OpenRouter `reasoning`."""
+        reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+        if isinstance(reasoning, str):
+            self.think(reasoning)
+        if refusal := delta.get("refusal"):  # the model's own words in place of a structured answer
+            self._refused = True
+            self.say(refusal)
+        for call in delta.get("tool_calls") or ():
+            self.moved = True
+            tool = self._tools.setdefault(call.get("index", len(self._tools)), ["", "", ""])
+            function = call.get("function") or {}
+            tool[0] = tool[0] or call.get("id") or ""
+            tool[1] = tool[1] or function.get("name") or ""
+            tool[2] += function.get("arguments") or ""
+
+    def finished(self, reason: str) -> None:
+        self.moved = True
+        self.finish_raw, self.finish = reason, FINISH.get(reason, "stop")
+        if self.finish == "error":
+            raise TryLater("server", f"The service gave up on the answer: `{reason}`.", code=reason)
+
+
+def read_usage(usage: Mapping[str, Any]) -> Usage:
+    """Read token counts; cached ones are already part of the prompt's, reasoning of the answer's."""
+    prompt, answer = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
+    return Usage(
+        input_tokens=usage.get("prompt_tokens"),
+        output_tokens=usage.get("completion_tokens"),
+        cached_input_tokens=prompt.get("cached_tokens", usage.get("prompt_cache_hit_tokens")),  # DeepSeek
+        reasoning_tokens=answer.get("reasoning_tokens"),
+        kind="exact",
+    )
+
+
+def connect(name: str, settings: OpenAISettings, wire: Wire) -> HttpProvider:
+    """A provider with OpenAI's ways of signing in."""
+    keys = KeyRing([*([settings.api_key] if settings.api_key else []), *settings.api_keys])
+    named = {"OpenAI-Organization": settings.organization, "OpenAI-Project": settings.project}
+    transport = Transport(
+        name,
+        auth=KeyAuth(keys, header=settings.auth_header) if keys else None,
+        headers={**{header: value for header, value in named.items() if value}, **settings.headers},
+        query=settings.query,
+        proxy=settings.proxy,
+    )
+    return HttpProvider(name, wire, transport, base_url=settings.base_url, secrets=keys.all())
+
+
+def build(name: str, settings: OpenAISettings) -> HttpProvider:
+    """Make the provider of a `kind: openai` row."""
+    return connect(name, settings, ChatWire(settings))
+
+
+def put(body: dict[str, object], name: str, value: object) -> None:
+    """Say it if there is something to say."""
+    if value is not None:
+        body[name] = value
+
+
+def _messages(request: CompletionRequest, *, system_role: str) -> list[dict[str, str]]:
+    system = [{"role": system_role, "content": request.system}] if request.system else []
+    return system + [{"role": message.role, "content": message.text} for message in request.messages]
+
+
+def _response_format(parameters: Parameters) -> dict[str, object] | None:
+    match parameters.json:
+        case None:
+            return None
+        case JsonSchema(name=name, schema=schema):
+            return {"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": True}}
+        case _:
+            return {"type": "json_object"}
+
+
+def _traits(target: Target) -> OpenAITraits:
+    return target.traits if isinstance(target.traits, OpenAITraits) else OpenAITraits()

@@ -1,0 +1,116 @@
+"""What OpenAI and compatible services report as errors, in a response or in the middle of a stream.
+
+    {"error": {"message": "Rate limit reached …", "type": "requests", "code": "rate_limit_exceeded"}}
+
+The status or the vendor's code decides; `type` only where there is no code (a quota's type may say
+`insufficient_quota` for what the code calls something milder), and prose last.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from chatbot.providers.errors import ErrorKind, ProviderError, TryLater, of_kind
+from chatbot.providers.wire import kind_of_status
+
+CODES: dict[str, ErrorKind] = {
+    "invalid_api_key": "auth",
+    "authentication_error": "auth",
+    "invalid_authentication_error": "auth",  # Kimi
+    "permission_denied": "permission",
+    "model_not_found": "not_found",
+    "context_length_exceeded": "context_length",
+    "exceed_context_size_error": "context_length",  # llama.cpp
+    "content_filter": "content_filter",
+    "content_policy_violation": "content_filter",
+    "data_inspection_failed": "content_filter",  # Qwen
+    "1301": "content_filter",  # GLM
+    "rate_limit_exceeded": "rate_limit",
+    "rate_limit_error": "rate_limit",
+    "slow_down": "rate_limit",
+    "server_is_overloaded": "overloaded",
+    "overloaded_error": "overloaded",
+    "engine_overloaded_error": "overloaded",  # Kimi
+    "arrearage": "quota",  # Qwen
+    "server_error": "server",
+}
+# A limit on money heals by a person only, and each service has its own names for it:
+# insufficient_quota, credit_balance_exhausted, billing_hard_limit_reached, spend_limit_reached …
+MONEY = re.compile(r"quota|credit|billing|spend|balance|usage_limit")
+# Some servers cut an emoji between two chunks and escape its halves.
+HALF_PAIR = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+# vLLM, LM Studio and older gateways say it in words only, with status 400.
+TOO_LONG = re.compile(
+    r"maximum context length|context (?:length|window|size)|too many tokens|prompt is too long", re.I
+)
+
+
+def failure(status: int, body: bytes) -> ProviderError:
+    """Read the body of an answer that is no 200. It may be anything: proxies answer with HTML or text."""
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        text = body.decode("utf-8", "replace").strip()
+        message = text if text and not text.startswith("<") else f"The service answered with HTTP {status}."
+        return of_kind(kind_of_status(status), message, status=status)
+    return _classed(_reported(answer) or answer, status)
+
+
+def raise_reported(answer: Mapping[str, Any]) -> None:
+    """Raise the error that a chunk or an answer with status 200 carries, if it carries one."""
+    if error := _reported(answer):
+        raise _classed(error, None)
+
+
+def parse(data: bytes) -> dict[str, Any]:
+    """Read a JSON object. Raises TryLater when it is none."""
+    try:
+        answer = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        try:
+            answer = orjson.loads(HALF_PAIR.sub(rb"\\ufffd", data))
+        except orjson.JSONDecodeError as error:
+            raise TryLater("bad_response", f"The service sent what is not JSON: {error}.") from error
+    if not isinstance(answer, dict):
+        raise TryLater("bad_response", f"The service sent a JSON {type(answer).__name__} for an object.")
+    return answer
+
+
+def _reported(answer: object) -> object:
+    """The error inside: under `error`, or the whole object where vLLM marks it so."""
+    if not isinstance(answer, dict):
+        return None
+    return answer.get("error") or (answer if answer.get("object") == "error" else None)
+
+
+def _classed(error: object, status: int | None) -> ProviderError:
+    """Class an error object. `status` None: it came inside a stream, where a numeric code is the status."""
+    if not isinstance(error, dict):
+        return of_kind(kind_of_status(status or 500), str(error), status=status)
+    code, sort = (str(error.get(name) or "").lower() for name in ("code", "type"))
+    if status is None and code.isdigit() and 400 <= int(code) < 600:
+        status = int(code)
+    message = next(
+        (text for name in ("message", "msg", "detail") if isinstance(text := error.get(name), str)), None
+    )
+    kind = (
+        _kind(code) or (_kind(sort) if not code or code.isdigit() else None) or kind_of_status(status or 500)
+    )
+    if kind == "invalid_request" and TOO_LONG.search(message or ""):
+        kind = "context_length"
+    return of_kind(
+        kind,
+        message or f"The service reports an error: {code or sort or status}.",
+        status=status,
+        code=code or sort or None,
+    )
+
+
+def _kind(word: str) -> ErrorKind | None:
+    if word in CODES:
+        return CODES[word]
+    return "quota" if MONEY.search(word) else None

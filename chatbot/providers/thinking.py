@@ -1,0 +1,53 @@
+"""Keeps `<think>…</think>` text apart from the answer, however the stream cuts the tags."""
+
+OPEN, CLOSE = "<think>", "</think>"
+
+
+class ThinkFilter:
+    """Feeds on text deltas and says which parts are thinking. Space around a block is dropped."""
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._is_thinking = False
+        self._at_start = True  # of the answer or of a part after a block: leading space goes
+
+    def feed(self, text: str) -> list[tuple[bool, str]]:
+        """Return parts in order, each with whether it is thinking. A tail that may be the beginning of
+        a tag is held back."""
+        rest = self._held + text
+        self._held = ""
+        parts: list[tuple[bool, str]] = []
+        while rest:
+            tag = CLOSE if self._is_thinking else OPEN
+            before, found, after = rest.partition(tag)
+            if not found:
+                keep = _overlap(rest, tag)
+                before, self._held, after = rest[: len(rest) - keep], rest[len(rest) - keep :], ""
+            self._add(parts, before)
+            if found:
+                self._is_thinking = not self._is_thinking
+                self._at_start = True
+            rest = after
+        return parts
+
+    def end(self) -> list[tuple[bool, str]]:
+        """What was held back was no tag."""
+        parts: list[tuple[bool, str]] = []
+        self._add(parts, self._held)
+        self._held = ""
+        return parts
+
+    def _add(self, parts: list[tuple[bool, str]], text: str) -> None:
+        if self._at_start:
+            text = text.lstrip()
+        if text:
+            self._at_start = False
+            parts.append((self._is_thinking, text))
+
+
+def _overlap(text: str, tag: str) -> int:
+    """The length of the longest end of `text` that begins `tag`."""
+    for size in range(min(len(tag) - 1, len(text)), 0, -1):
+        if text.endswith(tag[:size]):
+            return size
+    return 0

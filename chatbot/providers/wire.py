@@ -1,0 +1,141 @@
+"""What an adapter has to say about its service: how to ask, how to read the answer, what errors mean.
+
+All of it is pure: bytes and values in, values out. `http.py` does the sending and waiting.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from chatbot.providers.base import Target
+from chatbot.providers.errors import ErrorKind, IncompleteStream, ProviderError
+from chatbot.providers.events import CompletionFinished, ReasoningDelta, TextDelta
+from chatbot.providers.messages import UNKNOWN_USAGE, CompletionRequest, FinishReason, ToolCall, Usage
+from chatbot.providers.sse import Event
+
+# What a status means where the service does not say more: 4xx are ours to change, but for these.
+BY_STATUS: dict[int, ErrorKind] = {
+    400: "invalid_request",
+    401: "auth",
+    402: "quota",
+    403: "permission",
+    404: "not_found",
+    408: "timeout",
+    409: "overloaded",  # the official SDKs send the same request again
+    413: "invalid_request",
+    422: "invalid_request",
+    429: "rate_limit",
+    503: "overloaded",
+    504: "timeout",
+    529: "overloaded",
+}
+
+
+def kind_of_status(status: int) -> ErrorKind:
+    """What an HTTP status says, if nothing else does."""
+    if status in BY_STATUS:
+        return BY_STATUS[status]
+    if status >= 500:
+        return "server"
+    return "invalid_request" if status >= 400 else "bad_response"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request ready to be sent: `path` follows the base URL, `body` is JSON."""
+
+    path: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Reader(ABC):
+    """Reads one answer. Gathers deltas as events are taken in; neighbours of one sort become one.
+
+    `moved` turns true when an event brought the answer forward; comments and empty deltas do not.
+    `done` is true when the service's last word has come, and nothing after it matters.
+    """
+
+    def __init__(self) -> None:
+        self.usage: Usage = UNKNOWN_USAGE
+        self.request_id: str | None = None
+        self.finish: FinishReason | None = None
+        self.finish_raw: str | None = None
+        self.done = False
+        self.moved = False
+        self._texts: list[str] = []
+        self._is_reasoning = False
+        self._deltas: list[TextDelta | ReasoningDelta] = []
+
+    @abstractmethod
+    def take(self, event: Event) -> None:
+        """Read one event of a stream. Raises ProviderError for one that reports an error."""
+
+    @abstractmethod
+    def take_whole(self, body: bytes) -> None:
+        """Read an answer that came in one piece. Raises ProviderError as `take` does."""
+
+    def deltas(self) -> list[TextDelta | ReasoningDelta]:
+        """Hand out what has gathered, in order."""
+        self._close_run()
+        deltas, self._deltas = self._deltas, []
+        return deltas
+
+    def end(self) -> CompletionFinished:
+        """The body is at its end. Raises IncompleteStream if the service had not finished."""
+        if self.finish is None:
+            raise IncompleteStream("The stream ended before the answer did.", usage=self.usage)
+        return CompletionFinished(
+            finish=self.finish,
+            finish_raw=self.finish_raw,
+            usage=self.usage,
+            request_id=self.request_id,
+            tool_calls=self.tool_calls(),
+        )
+
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The tools asked for, once all is read."""
+        return ()
+
+    def say(self, text: str) -> None:
+        """Add visible text."""
+        if self._is_reasoning:
+            self._close_run()
+            self._is_reasoning = False
+        self._texts.append(text)
+
+    def think(self, text: str) -> None:
+        """Add the model's own thinking."""
+        if not self._is_reasoning:
+            self._close_run()
+            self._is_reasoning = True
+        self._texts.append(text)
+
+    def _close_run(self) -> None:
+        if not self._texts:
+            return
+        # PostgreSQL takes no U+0000 in a text; nobody else needs to think of it.
+        text = "".join(self._texts).replace("\0", "�")
+        self._texts.clear()
+        if text:
+            self.moved = True
+            self._deltas.append(ReasoningDelta(text) if self._is_reasoning else TextDelta(text))
+
+
+class Wire(ABC):
+    """The language of one kind of service."""
+
+    accepts = "text/event-stream"
+    request_id_header = "x-request-id"
+
+    @abstractmethod
+    def call(self, request: CompletionRequest, target: Target) -> Call:
+        """Write the request down. Raises BadRequest for what the service cannot carry."""
+
+    @abstractmethod
+    def reader(self, target: Target) -> Reader:
+        """A reader for one answer."""
+
+    @abstractmethod
+    def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+        """Read the answer to a request that failed; waits in the usual headers are read for it."""
