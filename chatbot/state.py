@@ -5,18 +5,18 @@ Nothing here may be the only copy of a fact. Without Redis every call returns at
 """
 
 import asyncio
-import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import redis.asyncio as redis
+import structlog
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-logger = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 PREFIX = "chatbot:"
 _ANSWER_TIMEOUT_S = 2.0
@@ -69,12 +69,12 @@ class State:
         self._away_until = time.monotonic() + _AWAY_S
         if not self._is_away:
             self._is_away = True
-            logger.warning("redis away: %s", type(error).__name__)
+            log.warning("redis away", error=type(error).__name__)
 
     def _came_back(self) -> None:
         if self._is_away:
             self._is_away = False
-            logger.info("redis back")
+            log.info("redis back")
 
     async def call(self, *command: str | bytes | float) -> Any:
         """Run one command and return its answer, or None when Redis is away."""
@@ -82,7 +82,7 @@ class State:
             return None
         try:
             # A cancelled call must not leave its answer for the next one on the connection.
-            answer = await asyncio.shield(self._redis.execute_command(*command))
+            answer = await asyncio.shield(self._redis.execute_command(*command))  # type: ignore[no-untyped-call]
         except (RedisError, OSError, TimeoutError) as error:
             self._went_away(error)
             return None
@@ -113,6 +113,11 @@ class State:
             for (_, then), answer in zip(batch, answers, strict=True):
                 if then is not None:
                     then(answer)
+
+    @staticmethod
+    def key(name: str) -> str:
+        """Return our full name of a key."""
+        return PREFIX + name
 
     def notify(self, channel: str, text: bytes) -> None:
         """Tell every process that listens to `channel`."""
@@ -305,3 +310,7 @@ class Reader:
                 if key in self._after:
                     self._after[key] = entry_id
                     await self._read(key, entry_id, fields)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._client.aclose()

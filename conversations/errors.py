@@ -34,6 +34,12 @@ class NotRunningError(ConversationError):
     code = "not_running"
 
 
+class TooLongError(ConversationError):
+    """More text than one message may have."""
+
+    code = "too_long"
+
+
 class RateLimitedError(ConversationError):
     """Too much in too short a time."""
 

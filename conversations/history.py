@@ -106,6 +106,11 @@ def fit(
     )
 
 
+def count_exchanges(entries: Sequence[Entry]) -> int:
+    """Return into how many exchanges these messages fall."""
+    return len(_exchanges(entries))
+
+
 def _without_unfit(entries: Iterable[Entry]) -> tuple[list[Entry], list[Dropped]]:
     """Leave out what the visitor does not see as said, or saw replaced by another answer."""
     entries = list(entries)

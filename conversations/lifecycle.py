@@ -18,7 +18,6 @@ from conversations.models import (
     Conversation,
     ConversationStatus,
     Message,
-    OutboxEntry,
     Role,
     Turn,
     TurnStatus,
@@ -138,11 +137,10 @@ def end(
     message_status: str,
     process: str,
     generation: int | None,
-    outbox: Sequence[str],
     error: str = "",
     hand_on: bool = False,
 ) -> Ending | None:
-    """Write the end of a turn with its message and its outbox rows; begin the next if there is need.
+    """Write the end of a turn with its message; begin the next if there is need.
 
     Needs a transaction. `process` is who had it ("" for a queued one). `generation` None ends it
     whatever came meanwhile, else only if nothing did. With `hand_on` the next turn is queued for
@@ -178,7 +176,6 @@ def end(
         created_at=row.visible_at or now,
     )
     message.save(force_insert=True)
-    OutboxEntry.objects.bulk_create([OutboxEntry(task=task, key=turn.id) for task in outbox])
     conversation.answered_through = max(conversation.answered_through, row.through)
     conversation.remember(text, now)
     Conversation.objects.filter(pk=conversation.pk).update(
@@ -291,3 +288,13 @@ def again(turn_id: str, process: str) -> TakenTurn | None:
     """Return the turn as it now is, if `process` still has it."""
     row = Turn.objects.filter(pk=turn_id, process=process, status=TurnStatus.RUNNING).first()
     return None if row is None else taken(row)
+
+
+def exists(turn_id: str, visitor_id: str) -> bool:
+    """Say whether the visitor has such a turn."""
+    return Turn.objects.filter(pk=turn_id, visitor_id=visitor_id).exists()
+
+
+def is_stop_requested(turn_id: str) -> bool:
+    """Say whether the visitor wants this turn to end."""
+    return Turn.objects.filter(pk=turn_id, stop_requested=True).exists()

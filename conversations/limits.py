@@ -3,7 +3,8 @@
 import math
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -38,19 +39,21 @@ class FrameLimit:
             arrivals.append(now)
         return len(arrivals) / self._limit
 
-    def retry_after_s(self, now: float) -> int:
-        """Return in how many seconds a frame will be within the limit again."""
-        arrivals = self._arrivals or ()
+    def refusal(self, now: float) -> RateLimitedError:
+        """Return the error that says when a frame will be within the limit again."""
+        arrivals = self._arrivals or deque()
         free = len(arrivals) - self._limit
-        return max(1, math.ceil(arrivals[free] + FRAMES_WINDOW_S - now)) if 0 <= free < len(arrivals) else 1
+        wait_s = arrivals[free] + FRAMES_WINDOW_S - now if 0 <= free < len(arrivals) else 0.0
+        return RateLimitedError(max(1, math.ceil(wait_s)))
 
 
 @dataclass(slots=True)
 class TurnAllowance:
-    """Permission to start one turn: `refusal` says why not. Unused, it must be given back."""
+    """Permission to start one turn; `refusal` says why there is none. Set `is_used` if it was needed."""
 
     keys: Sequence[str]
     refusal: RateLimitedError | None = None
+    is_used: bool = False
 
 
 class TurnLimits:
@@ -63,8 +66,17 @@ class TurnLimits:
         self._state = state
         self._local: dict[str, deque[float]] = {}
 
-    async def allow(self, visitor_id: str, address: str) -> TurnAllowance:
-        """Take one turn from both allowances, or say when there will be one."""
+    @asynccontextmanager
+    async def turn(self, visitor_id: str, address: str) -> AsyncIterator[TurnAllowance]:
+        """Take one turn from both allowances; what was not used at the end goes back."""
+        allowance = await self._take(visitor_id, address)
+        try:
+            yield allowance
+        finally:
+            if allowance.keys and not allowance.is_used:
+                self._give_back(allowance)
+
+    async def _take(self, visitor_id: str, address: str) -> TurnAllowance:
         limits = {
             f"visitor:{visitor_id}": settings.LIMIT_TURNS_PER_MINUTE_VISITOR,
             f"address:{address}": settings.LIMIT_TURNS_PER_MINUTE_ADDRESS,
@@ -80,8 +92,7 @@ class TurnLimits:
             return TurnAllowance((), RateLimitedError(max(1, math.ceil(wait_s))))
         return TurnAllowance(keys)
 
-    def give_back(self, allowance: TurnAllowance) -> None:
-        """Return what was not used: the message joined a pending turn, or was sent again."""
+    def _give_back(self, allowance: TurnAllowance) -> None:
         self._state.give_back(allowance.keys)
         for key in allowance.keys:
             if self._local.get(key):

@@ -82,6 +82,11 @@ def open_conversation(*, visitor_id: str, assistant_id: int, locale: str) -> Con
     return row
 
 
+def close(conversation: Conversation, now: datetime) -> None:
+    """Write that a conversation is over."""
+    Conversation.objects.filter(pk=conversation.pk).update(status=ConversationStatus.CLOSED, closed_at=now)
+
+
 def store(conversation: Conversation, *, client_id: str, text: str, now: datetime) -> Message:
     """Write a visitor's message at the next position of a locked conversation.
 
@@ -206,8 +211,11 @@ def _older_than(before: str, visitor_id: str) -> Q:
     return Q(last_message_at__lt=at)
 
 
-def rate(visitor_id: str, message_id: str, *, rating: int | None, comment: str) -> Message:
-    """Write what the visitor thinks of an answer and return it. Else NotFoundError."""
+def rate(visitor_id: str, message_id: str, *, rating: int | None, comment: str) -> tuple[str, MessageView]:
+    """Write what the visitor thinks of an answer; return its conversation's id and the message.
+
+    Raises NotFoundError.
+    """
     row = (
         Message.objects.filter(pk=message_id, conversation__visitor_id=visitor_id)
         .exclude(role__in=[Role.VISITOR, Role.NOTE])
@@ -217,4 +225,4 @@ def rate(visitor_id: str, message_id: str, *, rating: int | None, comment: str) 
         raise NotFoundError("There is no such answer.")
     row.rating, row.rating_comment = rating, comment
     row.save(update_fields=["rating", "rating_comment"])
-    return row
+    return row.conversation_id, view(row)

@@ -58,8 +58,8 @@ class HistoryWindow(models.Model):
 
     `system` is the rendered system text, `sent` the positions of the messages sent, oldest first;
     `dropped` says what was left out and why: [{"from", "to", "reason"}, …] in positions, both ends
-    included. `hmac`, keyed with `salt`, covers the whole request; `parameters` are those it carried. `input_tokens` is
-    the count the window was cut by; `is_exact` says whether that count came from the vocabulary.
+    included. `hmac`, keyed with `salt`, covers the whole request; `parameters` are those it carried.
+    `input_tokens` is the count the window was cut by; `is_exact`: it came from the vocabulary.
     """
 
     completion = models.OneToOneField(

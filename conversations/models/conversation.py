@@ -7,7 +7,6 @@ from conversations.models.assistant import Assistant, PromptVersion
 from conversations.models.ids import IdField, new_id
 from conversations.models.visitor import Visitor
 
-
 _LINE_CHARS = 120
 _TITLE_CHARS = 80
 

@@ -1,0 +1,161 @@
+"""Taking in what visitors send: a message, or the wish for another answer, becomes a turn.
+
+Functions are synchronous and whole transactions.
+"""
+
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from conversations import lifecycle, transcript
+from conversations.errors import BusyError, ConflictError, ConversationError, NotFoundError
+from conversations.events import ConversationView, MessageView
+from conversations.lifecycle import TakenTurn
+from conversations.models import UNFINISHED, Conversation, ConversationStatus, Message, Turn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """A stored message, and what follows: a turn begun here, or one to be restarted where it runs.
+
+    `counts` says whether a turn had to be allowed for it.
+    """
+
+    message: MessageView
+    conversation: ConversationView
+    is_new: bool
+    counts: bool = False
+    begun: TakenTurn | None = None
+    restarted: Turn | None = None
+
+
+def accept(
+    *,
+    visitor_id: str,
+    assistant_id: int,
+    conversation_id: str | None,
+    client_id: str,
+    text: str,
+    locale: str,
+    process: str,
+    refusal: ConversationError | None,
+) -> Accepted:
+    """Store a visitor's message and begin, restart or leave the turn that answers it.
+
+    `refusal` is raised if the message would need a turn of its own. A message sent again gives the
+    same answer again. Raises NotFoundError, ConflictError, BusyError, or `refusal`.
+    """
+    try:
+        with transaction.atomic():
+            return _accept(
+                visitor_id=visitor_id,
+                assistant_id=assistant_id,
+                conversation_id=conversation_id,
+                client_id=client_id,
+                text=text,
+                locale=locale,
+                process=process,
+                refusal=refusal,
+            )
+    except (IntegrityError, ConversationError) as error:
+        try:
+            message, conversation = transcript.stored_before(visitor_id, client_id, text)
+        except Message.DoesNotExist:
+            raise error from None
+        return Accepted(
+            message=transcript.view(message), conversation=transcript.head(conversation), is_new=False
+        )
+
+
+def _accept(
+    *,
+    visitor_id: str,
+    assistant_id: int,
+    conversation_id: str | None,
+    client_id: str,
+    text: str,
+    locale: str,
+    process: str,
+    refusal: ConversationError | None,
+) -> Accepted:
+    now = timezone.now()
+    conversation = transcript.lock(conversation_id, visitor_id) if conversation_id else None
+    if conversation is not None and transcript.is_over(conversation, now):
+        transcript.close(conversation, now)
+        conversation = None
+    is_opened = conversation is None
+    if conversation is None:
+        conversation = transcript.open_conversation(
+            visitor_id=visitor_id, assistant_id=assistant_id, locale=locale
+        )
+    before = conversation.last_position
+    message = transcript.store(conversation, client_id=client_id, text=text, now=now)
+    begun: TakenTurn | None = None
+    restarted: Turn | None = None
+    counts = False
+    if conversation.status == ConversationStatus.OPEN:
+        running = None if is_opened else lifecycle.unfinished(conversation.id)
+        counts = running is None or (running.visible_at is not None and running.position == before)
+        if counts:
+            _allow_turn(visitor_id, refusal)  # it begins now, or will when the running one ends
+        if running is None:
+            begun = lifecycle.taken(
+                _begin(
+                    conversation,
+                    after=conversation.answered_through,
+                    through=message.position,
+                    process=process,
+                )
+            )
+        elif running.visible_at is None and lifecycle.restart(running, through=message.position):
+            restarted = running
+    return Accepted(
+        message=transcript.view(message),
+        conversation=transcript.head(conversation),
+        is_new=True,
+        counts=counts,
+        begun=begun,
+        restarted=restarted,
+    )
+
+
+def _begin(
+    conversation: Conversation, *, after: int, through: int, process: str, replaces: str | None = None
+) -> Turn:
+    version_id = conversation.assistant.live_version_id
+    if version_id is None:
+        raise NotFoundError("The assistant has no live version.")
+    return lifecycle.begin(
+        conversation, after=after, through=through, process=process, version_id=version_id, replaces=replaces
+    )
+
+
+def _allow_turn(visitor_id: str, refusal: ConversationError | None) -> None:
+    if refusal is not None:
+        raise refusal
+    limit = settings.LIMIT_PARALLEL_TURNS_VISITOR
+    if limit and Turn.objects.filter(visitor_id=visitor_id, status__in=UNFINISHED).count() >= limit:
+        raise BusyError
+
+
+def retry(*, visitor_id: str, turn_id: str, process: str, refusal: ConversationError | None) -> TakenTurn:
+    """Begin a turn that answers the same messages anew. Only the last, ended one: else ConflictError."""
+    with transaction.atomic():
+        old = Turn.objects.filter(pk=turn_id, visitor_id=visitor_id).first()
+        if old is None:
+            raise NotFoundError("There is no such turn.")
+        conversation = transcript.lock(old.conversation_id, visitor_id)
+        newest = Turn.objects.filter(conversation=conversation).order_by("-created_at", "-id").first()
+        if newest != old or newest.status in UNFINISHED or conversation.status != ConversationStatus.OPEN:
+            raise ConflictError("Only the last answer can be asked for again, once it has ended.")
+        _allow_turn(visitor_id, refusal)
+        row = _begin(
+            conversation,
+            after=newest.after,
+            through=newest.through,
+            process=process,
+            replaces=newest.message_id,
+        )
+        return lifecycle.taken(row)

@@ -1,0 +1,344 @@
+"""Running answers and who is watching: the tabs of this process, and notices to the other processes.
+
+A delta goes to the tabs of this process at once, and into the turn's stream in Redis every
+FLUSH_S, where other processes read it. Between processes go facts only ("turn X finished"); who
+hears one reads the rest from the database. A lost notice is repaired by the runner's poll.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+import orjson
+import structlog
+
+from chatbot.state import State
+from conversations import frames
+from conversations.events import Draining, Event, MessageSaved, TurnDelta
+
+log = structlog.get_logger(__name__)
+
+FLUSH_S = 0.2
+_STREAM_RUNNING_S = 3600  # how long Redis keeps a running answer that nobody ends
+_STREAM_ENDED_S = 120
+
+# A notice's words: what happened, and to which turn or message.
+Heard = Callable[[str, str, str], Awaitable[None]]
+
+
+class Tab(Protocol):
+    """A socket that shows a conversation."""
+
+    @property
+    def locale(self) -> str: ...
+
+    async def deliver(self, event: Event, frame: str) -> None:
+        """Send a frame to this tab, or hold it back while it is being told everything anew."""
+        ...
+
+    async def refresh(self) -> None:
+        """Tell this tab everything anew."""
+        ...
+
+    async def saved(self, event: MessageSaved) -> None:
+        """Tell this tab that its message is stored; it shows that conversation from now on."""
+        ...
+
+    async def drain(self, event: Draining) -> None:
+        """Tell this tab to come back elsewhere."""
+        ...
+
+    async def leave(self, code: int) -> None:
+        """Close this tab's socket."""
+        ...
+
+
+class Answer:
+    """What has been shown so far of one turn's answer. `length` counts code points."""
+
+    __slots__ = ("_pieces", "conversation_id", "length", "message_id", "position", "replaces", "turn_id")
+
+    def __init__(self, *, turn_id: str, conversation_id: str, message_id: str, replaces: str | None) -> None:
+        self.turn_id = turn_id
+        self.conversation_id = conversation_id
+        self.message_id = message_id
+        self.replaces = replaces
+        self.position: int | None = None
+        self.length = 0
+        self._pieces: list[str] = []
+
+    @property
+    def text(self) -> str:
+        """The text shown so far."""
+        if len(self._pieces) > 1:
+            self._pieces = ["".join(self._pieces)]
+        return self._pieces[0] if self._pieces else ""
+
+    def append(self, text: str) -> TurnDelta:
+        """Add a piece and return it as the event that shows it."""
+        delta = TurnDelta(self.turn_id, self.length, text, self.position if self.length == 0 else None)
+        self._pieces.append(text)
+        self.length += len(text)
+        return delta
+
+
+class LocalAnswer(Answer):
+    """An answer this process is writing."""
+
+    __slots__ = ("_flush_timer", "_flushed", "_live")
+
+    def __init__(
+        self, live: "Live", *, turn_id: str, conversation_id: str, message_id: str, replaces: str | None
+    ) -> None:
+        super().__init__(
+            turn_id=turn_id, conversation_id=conversation_id, message_id=message_id, replaces=replaces
+        )
+        self._live = live
+        self._flushed = 0
+        self._flush_timer: asyncio.TimerHandle | None = None
+
+    async def show(self, text: str) -> None:
+        """Show a piece to everybody who watches."""
+        delta = self.append(text)
+        if self._flush_timer is None:
+            self._flush_timer = asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
+        await self._live.tell(self.conversation_id, delta)
+
+    def flush(self) -> None:
+        """Send what the stream in Redis does not have yet."""
+        if self._flush_timer is not None:
+            self._flush_timer.cancel()
+            self._flush_timer = None
+        if self._flushed == self.length:
+            return
+        self._live.write(self, self._flushed, then=self._written)
+        self._flushed = self.length
+
+    def _written(self, entry: object) -> None:
+        """Write everything again if the stream has gone (None: it was not there to add to)."""
+        if entry is None and self._live.is_writing(self):
+            self._live.write(self, 0)
+
+
+class Live:
+    """One process's part in the live answers."""
+
+    def __init__(
+        self, state: State, process: str, heard: Heard, on_return: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._state = state
+        self._process = process
+        self._heard = heard
+        self._tabs: dict[str, set[Tab]] = {}
+        self._everyone: set[Tab] = set()
+        self._writing: dict[str, LocalAnswer] = {}
+        self._written_in: set[str] = set()  # conversations: each has one running turn at most
+        self._following: dict[str, Answer] = {}
+        self._listener = state.listener(self._hear, on_return)
+        self._reader = state.reader(self._read)
+
+    # Tabs
+
+    def enter(self, tab: Tab) -> None:
+        """A socket has come."""
+        self._everyone.add(tab)
+
+    def exit(self, tab: Tab) -> None:
+        """A socket has gone."""
+        self._everyone.discard(tab)
+
+    async def watch(self, conversation_id: str, tab: Tab) -> None:
+        """This tab shows the conversation from now on."""
+        tabs = self._tabs.setdefault(conversation_id, set())
+        tabs.add(tab)
+        if len(tabs) == 1 and conversation_id not in self._written_in:
+            await self._listener.join(conversation_id)
+
+    async def unwatch(self, conversation_id: str, tab: Tab) -> None:
+        """This tab no longer shows the conversation."""
+        tabs = self._tabs.get(conversation_id)
+        if tabs is None:
+            return
+        tabs.discard(tab)
+        if not tabs:
+            del self._tabs[conversation_id]
+            for answer in [
+                each for each in self._following.values() if each.conversation_id == conversation_id
+            ]:
+                self.unfollow(answer.turn_id)
+            await self._leave_if_idle(conversation_id)
+
+    def is_watched(self, conversation_id: str) -> bool:
+        """Say whether a tab of this process shows the conversation."""
+        return conversation_id in self._tabs
+
+    @property
+    def tabs(self) -> frozenset[Tab]:
+        """All sockets of this process."""
+        return frozenset(self._everyone)
+
+    async def tell(self, conversation_id: str, event: Event, *, but: Tab | None = None) -> None:
+        """Send an event to the tabs of this process that show the conversation."""
+        tabs = self._tabs.get(conversation_id)
+        if not tabs:
+            return
+        rendered: dict[str, str] = {}
+        for tab in tuple(tabs):
+            if tab is but:
+                continue
+            frame = rendered.get(tab.locale)
+            if frame is None:
+                frame = rendered[tab.locale] = frames.render(event, tab.locale)
+            await self._deliver(tab, event, frame)
+
+    async def _deliver(self, tab: Tab, event: Event, frame: str) -> None:
+        try:
+            await tab.deliver(event, frame)
+        except Exception:  # one tab's trouble is not the others'
+            log.exception("tab failed")
+            self.exit(tab)
+
+    async def refresh(self, conversation_id: str) -> None:
+        """Tell the conversation's tabs everything anew."""
+        for tab in tuple(self._tabs.get(conversation_id, ())):
+            await tab.refresh()
+
+    # Facts between processes
+
+    def announce(self, conversation_id: str, what: str, which: str) -> None:
+        """Tell the other processes that something happened to a turn or message."""
+        self._state.notify(conversation_id, orjson.dumps([self._process, what, which]))
+
+    def announce_to_all(self, what: str, which: str) -> None:
+        """Tell every process."""
+        self._state.notify("all", orjson.dumps([self._process, what, which]))
+
+    async def _hear(self, channel: str, notice: bytes) -> None:
+        try:
+            process, what, which = orjson.loads(notice)
+        except ValueError:
+            log.warning("unreadable notice")
+            return
+        if process != self._process:
+            await self._heard(channel, what, which)
+
+    # Answers written here
+
+    async def begin(
+        self, *, turn_id: str, conversation_id: str, message_id: str, replaces: str | None
+    ) -> LocalAnswer:
+        """Begin to write an answer; hear what others say about its conversation."""
+        was_heard = conversation_id in self._tabs or conversation_id in self._written_in
+        answer = LocalAnswer(
+            self, turn_id=turn_id, conversation_id=conversation_id, message_id=message_id, replaces=replaces
+        )
+        self.unfollow(turn_id)
+        self._writing[turn_id] = answer
+        self._written_in.add(conversation_id)
+        if not was_heard:
+            await self._listener.join(conversation_id)
+        return answer
+
+    def write(self, answer: LocalAnswer, start: int, then: Callable[[object], None] | None = None) -> None:
+        """Append the text from `start` on to the turn's stream; from 0, to a new stream."""
+        key = self._state.key(_stream(answer.turn_id))
+        entry = ("at", start, "position", answer.position or 0, "text", answer.text[start:])
+        if start == 0:
+            self._state.post("DEL", key)
+            self._state.post("XADD", key, "*", *entry)
+            self._state.post("EXPIRE", key, _STREAM_RUNNING_S)
+        else:
+            self._state.post("XADD", key, "NOMKSTREAM", "*", *entry, then=then)
+
+    def is_writing(self, answer: LocalAnswer) -> bool:
+        """Say whether the answer is still being written here."""
+        return self._writing.get(answer.turn_id) is answer
+
+    async def finish(self, answer: LocalAnswer) -> None:
+        """Stop writing an answer: its turn has ended, or is no longer ours."""
+        answer.flush()
+        if self.is_writing(answer):
+            del self._writing[answer.turn_id]
+            self._written_in.discard(answer.conversation_id)
+            if answer.length:
+                self._state.post("EXPIRE", self._state.key(_stream(answer.turn_id)), _STREAM_ENDED_S)
+        await self._leave_if_idle(answer.conversation_id)
+
+    async def _leave_if_idle(self, conversation_id: str) -> None:
+        if conversation_id not in self._tabs and conversation_id not in self._written_in:
+            await self._listener.leave(conversation_id)
+
+    # Answers written elsewhere
+
+    def shown(self, turn_id: str) -> Answer | None:
+        """Return what this process knows of a running answer."""
+        return self._writing.get(turn_id) or self._following.get(turn_id)
+
+    @property
+    def followed(self) -> list[Answer]:
+        """The answers that other processes write and tabs of this one show."""
+        return list(self._following.values())
+
+    async def follow(
+        self, *, turn_id: str, conversation_id: str, message_id: str, replaces: str | None
+    ) -> Answer:
+        """Watch an answer that another process writes, from its beginning."""
+        known = self.shown(turn_id)
+        if known is not None:
+            return known
+        answer = Answer(
+            turn_id=turn_id, conversation_id=conversation_id, message_id=message_id, replaces=replaces
+        )
+        for fields in await self._state.read_stream(_stream(turn_id)) or ():
+            _take(answer, fields)
+        known = self.shown(turn_id)  # others may have come while we read
+        if known is not None:
+            return known
+        self._following[turn_id] = answer
+        self._reader.follow(_stream(turn_id))
+        return answer
+
+    def unfollow(self, turn_id: str) -> None:
+        """Watch it no longer."""
+        if self._following.pop(turn_id, None) is not None:
+            self._reader.drop(_stream(turn_id))
+
+    async def left_behind(self, turn_id: str) -> str:
+        """Return what a dead process had shown of its answer, as far as it is known."""
+        answer = Answer(turn_id=turn_id, conversation_id="", message_id="", replaces=None)
+        for fields in await self._state.read_stream(_stream(turn_id)) or ():
+            _take(answer, fields)
+        return answer.text
+
+    async def _read(self, key: str, _entry: bytes, fields: Mapping[bytes, bytes]) -> None:
+        answer = self._following.get(key.removeprefix(_stream("")))
+        if answer is not None:
+            delta = _take(answer, fields)
+            if delta is not None:
+                await self.tell(answer.conversation_id, delta)
+
+    # The process
+
+    async def run(self) -> None:
+        """Listen and read until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listener.run())
+            group.create_task(self._reader.run())
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._listener.aclose()
+        await self._reader.aclose()
+
+
+def _stream(turn_id: str) -> str:
+    return f"answer:{turn_id}"
+
+
+def _take(answer: Answer, fields: Mapping[bytes, bytes]) -> TurnDelta | None:
+    """Add what an entry has that is new; nothing if it begins beyond the end (a gap that will heal)."""
+    at, text = int(fields[b"at"]), fields[b"text"].decode()
+    if at > answer.length or at + len(text) <= answer.length:
+        return None
+    answer.position = int(fields[b"position"]) or None
+    return answer.append(text[answer.length - at :])

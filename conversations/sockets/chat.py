@@ -1,0 +1,305 @@
+"""The visitors' socket: frames in, frames out. See conversations.frames for the protocol."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any, assert_never
+
+import structlog
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+
+from chatbot import database, metrics
+from chatbot.addresses import limit_key, scope_address
+from conversations import access, assistants, frames, runner, transcript
+from conversations.errors import (
+    ConflictError,
+    ConversationError,
+    NotFoundError,
+    TooLongError,
+    UnauthorizedError,
+)
+from conversations.events import Draining, Event, MessageSaved, TurnDelta
+from conversations.limits import FrameLimit
+from conversations.models import Assistant
+from conversations.sentences import LOCALES
+from conversations.sockets.ready import Place, read_place
+
+log = structlog.get_logger(__name__)
+
+HELLO_S = 10.0
+MAX_BAD_FRAMES = 20
+CLOSE_BAD_FRAMES, CLOSE_TOKEN, CLOSE_NO_HELLO, CLOSE_FLOOD = 4400, 4401, 4408, 4429
+CLOSE_TOO_SLOW = 4012  # as when restarting: the client comes back and is told everything anew
+FLOOD_FACTOR = 3
+MAX_UNSENT_BYTES = 256 * 1024  # then deltas are left out, and a `ready` follows once it has drained
+GIVE_UP_UNSENT_BYTES = 2 * 1024 * 1024
+_RETELL_TRIES = 5
+_CATCH_UP_S = 0.5
+
+
+class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
+    """One visitor's tab."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.locale = "en"
+        self._runner = runner.here()
+        self._frame_limit = FrameLimit(settings.LIMIT_FRAMES_PER_10S)
+        self._bad_frames = 0
+        self._visitor_id: str | None = None
+        self._assistant: Assistant | None = None
+        self._conversation_id: str | None = None
+        self._telling = False
+        self._tell_again = False
+        self._is_behind = False
+        self._hello_timer: asyncio.TimerHandle | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Run the socket; whatever ends it, its place is given up (disconnect() may never be called)."""
+        metrics.SOCKETS.inc()
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            metrics.SOCKETS.dec()
+            if self._hello_timer is not None:
+                self._hello_timer.cancel()
+            self._runner.live.exit(self)
+            if self._conversation_id is not None:
+                await asyncio.shield(self._runner.live.unwatch(self._conversation_id, self))
+
+    async def connect(self) -> None:
+        """Accept; the first frame says who is there."""
+        await self.accept()
+        self._hello_timer = asyncio.get_running_loop().call_later(HELLO_S, self._no_hello)
+
+    def _no_hello(self) -> None:
+        self._hello_timer = asyncio.get_running_loop().call_later(0, lambda: None)
+        self._later(self.close(CLOSE_NO_HELLO))
+
+    def _later(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        _tasks.add(task)
+        task.add_done_callback(_tasks.discard)
+
+    # Frames in
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """Read one frame and answer it."""
+        frame_id: str | None = None
+        now = asyncio.get_running_loop().time()
+        load = self._frame_limit.over(now)
+        if load > FLOOD_FACTOR:
+            await self.close(CLOSE_FLOOD)
+            return
+        try:
+            if text_data is None:
+                raise frames.BadFrameError("A frame is text.")
+            frame = frames.parse(text_data)
+            frame_id = frame.id
+            if load > 1:
+                raise self._frame_limit.refusal(now)
+            await self._answer(frame)
+        except frames.BadFrameError as error:
+            self._bad_frames += 1
+            if self._bad_frames > MAX_BAD_FRAMES:
+                await self.close(CLOSE_BAD_FRAMES)
+                return
+            await self._send(frames.refusal(error, self.locale, error.frame_id))
+        except ConversationError as error:
+            await self._send(frames.refusal(error, self.locale, frame_id))
+        except Exception:
+            ref = secrets.token_hex(2).upper()
+            log.exception("frame failed", ref=ref, visitor_id=self._visitor_id)
+            await self._send(frames.refusal(ConversationError(), self.locale, frame_id, ref))
+
+    async def _answer(self, frame: frames.ClientFrame) -> None:
+        if isinstance(frame, frames.Hello):
+            await self._hello(frame)
+            return
+        if self._visitor_id is None or self._assistant is None:
+            raise UnauthorizedError("The first frame must be hello.")
+        visitor_id, assistant = self._visitor_id, self._assistant
+        match frame:
+            case frames.MessageSend():
+                await self._message_send(frame, visitor_id, assistant)
+            case frames.TurnStop():
+                await self._runner.stop_turn(visitor_id=visitor_id, turn_id=frame.turn_id)
+            case frames.TurnRetry():
+                await self._runner.retry(
+                    visitor_id=visitor_id, turn_id=frame.turn_id, address=self._address()
+                )
+            case frames.FeedbackSend():
+                await self._runner.rate(
+                    visitor_id=visitor_id,
+                    message_id=frame.message_id,
+                    rating=frame.rating,
+                    comment=frame.comment,
+                )
+            case frames.ConversationOpen():
+                if frame.conversation_id is not None:
+                    await database.run(
+                        transcript.conversation_of, visitor_id, assistant.pk, frame.conversation_id
+                    )
+                await self._show(frame.conversation_id)
+                await self.refresh()
+            case frames.ConversationsList():
+                lines, more = await database.run(
+                    transcript.conversations, visitor_id, assistant.pk, query=frame.query, before=frame.before
+                )
+                await self._send(frames.conversations(lines, more=more, frame_id=frame.id))
+            case frames.MessagesList():
+                page = transcript.Page([], False)
+                if self._conversation_id is not None:
+                    page = await database.run(transcript.page, self._conversation_id, before=frame.before)
+                await self._send(
+                    frames.messages(page.items, more=page.more, locale=self.locale, frame_id=frame.id)
+                )
+            case frames.Sync():
+                await self.refresh()
+            case frames.Ping():
+                await self._send(frames.pong(frame.id))
+            case _:
+                assert_never(frame)
+
+    async def _hello(self, frame: frames.Hello) -> None:
+        if self._visitor_id is not None:
+            raise ConflictError("This socket has said hello.")
+        try:
+            visitor_id = access.visitor_of(frame.token) if frame.token else access.new_visitor()
+        except UnauthorizedError as error:
+            await self._send(frames.refusal(error, self.locale, frame.id))
+            await self.close(CLOSE_TOKEN)
+            return
+        assistant, conversation_id = await database.run(
+            _find, visitor_id, frame.assistant, frame.conversation_id, is_new=frame.token is None
+        )
+        if self._hello_timer is not None:
+            self._hello_timer.cancel()
+        self.locale = frame.locale or next((each for each in assistant.languages if each in LOCALES), "en")
+        self._visitor_id, self._assistant = visitor_id, assistant
+        self._runner.live.enter(self)
+        await self._show(conversation_id)
+        await self.refresh()
+
+    async def _message_send(self, frame: frames.MessageSend, visitor_id: str, assistant: Assistant) -> None:
+        if len(frame.text) > settings.MESSAGE_MAX_CHARS:
+            raise TooLongError("The text is longer than MESSAGE_MAX_CHARS.")
+        if frame.conversation_id is not None and frame.conversation_id != self._conversation_id:
+            raise NotFoundError("That conversation is not open here.")
+        await self._runner.send(
+            visitor_id=visitor_id,
+            assistant_id=assistant.pk,
+            conversation_id=self._conversation_id,
+            client_id=frame.id,
+            text=frame.text,
+            locale=self.locale,
+            address=self._address(),
+            by=self,
+        )
+
+    def _address(self) -> str:
+        return limit_key(scope_address(self.scope, trusted=settings.TRUSTED_PROXIES))
+
+    # Frames out: conversations.live.Tab
+
+    async def deliver(self, event: Event, frame: str) -> None:
+        """Send a frame; while everything is being told anew, facts make it be read once more."""
+        if self._telling:
+            self._tell_again = self._tell_again or not isinstance(event, TurnDelta)
+        elif not self._is_behind and not self._falls_behind():
+            await self._send(frame)
+
+    async def saved(self, event: MessageSaved) -> None:
+        """Confirm this tab's own message, and show its conversation."""
+        moved = event.conversation.id != self._conversation_id
+        had = self._conversation_id is not None
+        await self._show(event.conversation.id)
+        await self._send(frames.render(event, self.locale))
+        if moved and (had or event.message.position > 1):
+            await self.refresh()
+
+    async def drain(self, event: Draining) -> None:
+        """Tell the tab to come back elsewhere."""
+        await self._send(frames.render(event, self.locale))
+
+    async def leave(self, code: int) -> None:
+        """Close the socket."""
+        await self.close(code)
+
+    async def refresh(self) -> None:
+        """Tell the tab everything anew: a snapshot that joins on to the deltas without a gap."""
+        self._tell_again = True
+        if self._telling or self._visitor_id is None or self._assistant is None:
+            return
+        self._telling = True
+        try:
+            place = await self._read_place(self._visitor_id, self._assistant)
+            frame = frames.ready(place.ready(self._runner.live), self.locale)
+        finally:
+            self._telling = False
+        await self._send(frame)
+        if self._tell_again:
+            self._catch_up_later(self.refresh)
+
+    async def _read_place(self, visitor_id: str, assistant: Assistant) -> Place:
+        for _ in range(_RETELL_TRIES):
+            self._tell_again = False
+            place = await database.run(
+                read_place, visitor_id, assistant.slug, self._conversation_id, self.locale
+            )
+            if place.turn is not None:
+                await self._runner.follow(place.turn)
+            if not self._tell_again:
+                break
+        return place
+
+    async def _show(self, conversation_id: str | None) -> None:
+        old, self._conversation_id = self._conversation_id, conversation_id
+        if old == conversation_id:
+            return
+        if old is not None:
+            await self._runner.live.unwatch(old, self)
+        if conversation_id is not None:
+            await self._runner.live.watch(conversation_id, self)
+
+    async def _send(self, frame: str) -> None:
+        await self.base_send({"type": "websocket.send", "text": frame})
+
+    # A tab that reads too slowly
+
+    def _falls_behind(self) -> bool:
+        unsent: Callable[[], int] | None = self.scope.get("unsent_bytes")
+        if unsent is None or unsent() <= MAX_UNSENT_BYTES:
+            return False
+        self._is_behind = True
+        self._catch_up_later(self._catch_up)
+        return True
+
+    async def _catch_up(self) -> None:
+        unsent = self.scope["unsent_bytes"]()
+        if unsent > GIVE_UP_UNSENT_BYTES:
+            await self.close(CLOSE_TOO_SLOW)
+        elif unsent > MAX_UNSENT_BYTES // 2:
+            self._catch_up_later(self._catch_up)
+        else:
+            self._is_behind = False
+            await self.refresh()
+
+    def _catch_up_later(self, work: Callable[[], Awaitable[None]]) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(_CATCH_UP_S, lambda: self._later(work()))
+
+
+_tasks: set[asyncio.Future[None]] = set()
+
+
+def _find(
+    visitor_id: str, slug: str | None, conversation_id: str | None, *, is_new: bool
+) -> tuple[Assistant, str | None]:
+    """Return the assistant, and the conversation to show."""
+    assistant = assistants.find(slug)
+    if conversation_id is not None:
+        return assistant, transcript.conversation_of(visitor_id, assistant.pk, conversation_id).id
+    newest = None if is_new else transcript.newest_open(visitor_id, assistant.pk)
+    return assistant, None if newest is None else newest.id

@@ -1,0 +1,333 @@
+"""The heart: from a visitor's message to an ended turn. It orchestrates and decides nothing else.
+
+Synchronous functions here are whole transactions, for a database thread. `Asking` is one run of a
+turn: composing for each target, asking, showing; it may be cancelled at any moment and still knows
+how to end.
+"""
+
+import time
+from collections.abc import Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Literal, assert_never
+
+from django.db import transaction
+from django.utils import timezone
+
+from chatbot import database, metrics
+from chatbot.providers import fallback
+from chatbot.providers.errors import BadRequest, ProviderError, RouteExhausted
+from chatbot.providers.events import AttemptFailed, CompletionFinished, ReasoningDelta, TextDelta
+from chatbot.providers.messages import CompletionRequest, Usage
+from conversations import assistants, lifecycle, tasks, tokens, transcript, windows
+from conversations.events import MessageView
+from conversations.lifecycle import TakenTurn
+from conversations.live import LocalAnswer
+from conversations.models import (
+    Completion,
+    CompletionStatus,
+    MessageStatus,
+    PromptVersion,
+    Turn,
+    TurnStatus,
+)
+
+MAX_ANSWER_CHARS = 200_000
+
+Status = Literal["completed", "stopped", "interrupted", "failed", "blocked"]
+_MESSAGE_STATUS: dict[str, str] = {
+    TurnStatus.COMPLETED: MessageStatus.FINAL,
+    TurnStatus.STOPPED: MessageStatus.STOPPED,
+    TurnStatus.INTERRUPTED: MessageStatus.INTERRUPTED,
+    TurnStatus.FAILED: MessageStatus.FAILED,
+    TurnStatus.BLOCKED: MessageStatus.BLOCKED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletionEnd:
+    """What is known of a completion when it ends."""
+
+    completion_id: str
+    status: str
+    usage: Usage
+    finish: str = ""
+    error: str = ""
+    request_id: str = ""
+    first_delta_ms: int | None = None
+    total_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a turn ends: `error` is a visitor's error code or empty."""
+
+    status: Status
+    text: str
+    error: str = ""
+    completion: CompletionEnd | None = None
+
+
+class TurnLostError(Exception):
+    """The turn was restarted, stopped or taken over: this run of it must not show anything."""
+
+
+@dataclass(slots=True)
+class Asking:
+    """One run of a turn. `numbered` is how many completions earlier runs of it wrote."""
+
+    turn: TakenTurn
+    answer: LocalAnswer
+    route: fallback.Route
+    version: PromptVersion
+    numbered: int = 0
+    _rows: windows.Rows | None = None
+    _attempt: windows.Attempt | None = None
+
+    async def ask(self) -> Outcome:
+        """Ask the route's targets and show the answer as it comes. Raises TurnLostError."""
+        finished: CompletionFinished | None = None
+        try:
+            async with aclosing(fallback.stream(self.route, self._compose)) as events:
+                async for event in events:
+                    match event:
+                        case TextDelta():
+                            await self._show(event.text)
+                        case ReasoningDelta():
+                            pass
+                        case AttemptFailed():
+                            await self._attempt_failed(event.error)
+                        case CompletionFinished():
+                            finished = event
+                        case _:
+                            assert_never(event)
+        except RouteExhausted as error:
+            is_filtered = error.last.kind == "content_filter"
+            return Outcome(
+                status="blocked" if is_filtered else "failed",
+                text="",
+                error="" if is_filtered else "model_unavailable",
+            )
+        except ProviderError as error:
+            self._count_error(error)
+            return self._ended("interrupted", error=error)
+        if finished is None or finished.finish == "error":
+            return self._ended("interrupted", finished=finished)
+        if finished.finish == "content_filter":
+            return self._ended("blocked", finished=finished)
+        return self._ended("completed", finished=finished)
+
+    def cut_short(self, status: Literal["stopped", "interrupted", "failed"], error: str = "") -> Outcome:
+        """Return how the turn ends when it is cancelled here and now."""
+        return self._ended(status, code=error)
+
+    async def abandon(self) -> int:
+        """Close the books of a run that another one follows; return how many completions there are."""
+        end = self._completion_end(CompletionStatus.CANCELLED, None, None)
+        if end is not None:
+            await database.run(close_completion, end)
+        return self.numbered
+
+    async def _compose(self, attempt: fallback.Attempt) -> CompletionRequest:
+        self.numbered += 1
+        self._rows, request, self._attempt = await database.run(
+            windows.prepare, self.turn, self.version, self._rows, self.route, attempt, self.numbered
+        )
+        return request
+
+    async def _show(self, text: str) -> None:
+        text = text.replace("\0", "")  # PostgreSQL's text has no such character
+        if not text:
+            return
+        answer = self.answer
+        if answer.position is None:
+            await self._become_visible()
+        if answer.length + len(text) > MAX_ANSWER_CHARS:
+            raise BadRequest("invalid_request", "The answer is longer than anybody would read.")
+        metrics.DELTAS.inc()
+        await answer.show(text)
+
+    async def _become_visible(self) -> None:
+        now = time.monotonic()
+        if self._attempt is not None:
+            self._attempt.first_delta_ms = int((now - self._attempt.started) * 1000)
+        waited = timezone.now() - self.turn.created_at
+        metrics.FIRST_DELTA.observe(waited.total_seconds())
+        self.answer.position = await database.run(
+            lifecycle.become_visible, self.turn, first_delta_ms=int(waited.total_seconds() * 1000)
+        )
+        if self.answer.position is None:
+            raise TurnLostError
+
+    async def _attempt_failed(self, error: ProviderError) -> None:
+        self._count_error(error)
+        end = self._completion_end(CompletionStatus.FAILED, None, error)
+        if end is not None:
+            await database.run(close_completion, end)
+        self._attempt = None
+
+    def _count_error(self, error: ProviderError) -> None:
+        provider = self._attempt.provider if self._attempt else "-"
+        metrics.PROVIDER_ERRORS.labels(provider, error.kind).inc()
+
+    def _ended(
+        self,
+        status: Status,
+        *,
+        finished: CompletionFinished | None = None,
+        error: ProviderError | None = None,
+        code: str = "",
+    ) -> Outcome:
+        completion = {"completed": "completed", "blocked": "completed", "interrupted": "failed"}.get(
+            status, "cancelled"
+        )
+        return Outcome(
+            status=status,
+            text=self.answer.text,
+            error=code,
+            completion=self._completion_end(completion, finished, error),
+        )
+
+    def _completion_end(
+        self, status: str, finished: CompletionFinished | None, error: ProviderError | None
+    ) -> CompletionEnd | None:
+        attempt = self._attempt
+        if attempt is None:
+            return None
+        usage = finished.usage if finished else error.usage if error else Usage()
+        if usage.kind == "unknown" and (error is None or self.answer.length):
+            usage = self._estimate(attempt)
+        request_id = (finished and finished.request_id) or (error and error.request_id)
+        return CompletionEnd(
+            completion_id=attempt.completion_id,
+            status=status,
+            usage=usage,
+            finish=finished.finish if finished else "",
+            error=error.kind if error else "",
+            request_id=(request_id or "")[:128],
+            first_delta_ms=attempt.first_delta_ms,
+            total_ms=int((time.monotonic() - attempt.started) * 1000),
+        )
+
+    def _estimate(self, attempt: windows.Attempt) -> Usage:
+        count, _ = tokens.counter_for(attempt.model)
+        return Usage(
+            input_tokens=attempt.input_tokens,
+            output_tokens=count(self.answer.text) if self.answer.length else 0,
+            kind="estimated",
+        )
+
+
+# Ending
+
+
+def close_completion(end: CompletionEnd) -> None:
+    """Write the end of a completion, once."""
+    Completion.objects.filter(pk=end.completion_id, status=CompletionStatus.RUNNING).update(
+        status=end.status,
+        finish=end.finish,
+        error=end.error,
+        request_id=end.request_id,
+        input_tokens=end.usage.input_tokens,
+        output_tokens=end.usage.output_tokens,
+        cached_input_tokens=end.usage.cached_input_tokens,
+        reasoning_tokens=end.usage.reasoning_tokens,
+        usage_kind=end.usage.kind,
+        first_delta_ms=end.first_delta_ms,
+        total_ms=end.total_ms,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """An ended turn as its tabs are told: `error` is a code or empty, `sentences` may say it by locale.
+
+    `following` is the next turn if it is in the same hands, `queued` its id if it waits for any.
+    """
+
+    turn_id: str
+    status: str
+    message: MessageView
+    error: str
+    sentences: Mapping[str, str]
+    following: TakenTurn | None = None
+    queued: str | None = None
+
+
+def finish(
+    turn: TakenTurn, outcome: Outcome, *, process: str, generation: int | None, hand_on: bool = False
+) -> Finished | None:
+    """End a turn: its row, message, completion and outbox in one transaction.
+
+    None if it is not the caller's to end (see lifecycle.end).
+    """
+    with transaction.atomic():
+        ending = lifecycle.end(
+            turn,
+            status=outcome.status,
+            text=outcome.text,
+            message_status=_MESSAGE_STATUS[outcome.status],
+            process=process,
+            generation=generation,
+            error=outcome.error,
+            hand_on=hand_on,
+        )
+        if ending is None:
+            return None
+        if outcome.completion is not None:
+            close_completion(outcome.completion)
+        tasks.after_turn(turn.id)
+    next_turn = ending.following
+    return Finished(
+        turn_id=turn.id,
+        status=outcome.status,
+        message=transcript.view(ending.message),
+        error=outcome.error,
+        sentences=_sentences(turn.version_id, outcome.error),
+        following=lifecycle.taken(next_turn) if next_turn and next_turn.process else None,
+        queued=next_turn.id if next_turn and not next_turn.process else None,
+    )
+
+
+def _sentences(version_id: int, error: str) -> Mapping[str, str]:
+    """Return the version's own words for having no answer."""
+    return assistants.version(version_id).fallback if error == "model_unavailable" else {}
+
+
+def finish_dead(row: Turn, *, process: str, text: str) -> Finished | None:
+    """End the turn of a process that died, with what is known of its text.
+
+    Its open completions are closed with what can be said of them.
+    """
+    with transaction.atomic():
+        if not lifecycle.fence_dead(row, process):
+            return None
+        Completion.objects.filter(turn=row, status=CompletionStatus.RUNNING).update(
+            status=CompletionStatus.CANCELLED, error="incomplete_stream"
+        )
+        status: Status = "stopped" if row.stop_requested else "interrupted"
+        return finish(
+            lifecycle.taken(row),
+            Outcome(status=status, text=text),
+            process=process,
+            generation=None,
+        )
+
+
+def finish_queued(row: Turn) -> Finished | None:
+    """End a queued turn that its visitor stopped before anyone took it up."""
+    return finish(lifecycle.taken(row), Outcome(status="stopped", text=""), process="", generation=None)
+
+
+def ended(turn_id: str) -> Finished | None:
+    """Return an ended turn as its tabs are told; None while it has not ended."""
+    row = Turn.objects.filter(pk=turn_id, finished_at__isnull=False).select_related("answer").first()
+    if row is None:
+        return None
+    return Finished(
+        turn_id=row.id,
+        status=row.status,
+        message=transcript.view(row.answer),
+        error=row.error,
+        sentences=_sentences(row.version_id, row.error),
+    )

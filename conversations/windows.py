@@ -1,0 +1,166 @@
+"""The window of one completion: loaded, cut for its target, written down, and rebuilt."""
+
+import hmac
+import secrets
+import time
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+
+from chatbot.providers import fallback
+from chatbot.providers.errors import BadRequest
+from chatbot.providers.messages import CompletionRequest
+from conversations import history, prompting, tokens
+from conversations.lifecycle import TakenTurn
+from conversations.models import Completion, HistoryWindow, Message, PromptVersion, Role
+
+_DEFAULT_CONTEXT_TOKENS = 4096  # for a model whose row does not say
+_DEFAULT_OUTPUT_TOKENS = 1024
+_SPARE_ROWS = 10
+_ROWS_FOR_BURSTS = 5  # times what question and answer in turn would need
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The messages a turn may show, loaded once for all its attempts; see history.fit."""
+
+    earlier: list[history.Entry]
+    newest: list[history.Entry]
+    oldest_known: int
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One completion in the making, as far as it is known. `started` is on the monotonic clock."""
+
+    completion_id: str
+    provider: str
+    model: str
+    started: float
+    input_tokens: int
+    first_delta_ms: int | None = None
+
+
+def load(turn: TakenTurn, version: PromptVersion) -> Rows:
+    """Read the newest messages a window may need: a bounded number, however long the conversation."""
+    rows = Message.objects.filter(conversation_id=turn.conversation_id, position__lte=turn.through)
+    limit = 2 * version.window_exchanges + _SPARE_ROWS
+    entries = _entries(rows, limit)
+    if len(entries) == limit and history.count_exchanges(entries) <= version.window_exchanges:
+        limit *= _ROWS_FOR_BURSTS
+        entries = _entries(rows, limit)
+    oldest_known = entries[0].position if len(entries) == limit else 0
+    if oldest_known > turn.after + 1:  # a burst longer than the window: all of it is shown
+        entries = _entries(rows.filter(position__gt=turn.after), None)
+        oldest_known = turn.after + 1
+    return Rows(
+        earlier=[each for each in entries if not (each.is_visitor and each.position > turn.after)],
+        newest=[each for each in entries if each.is_visitor and each.position > turn.after],
+        oldest_known=oldest_known,
+    )
+
+
+def _entries(rows: QuerySet[Message], limit: int | None) -> list[history.Entry]:
+    newest_first = rows.order_by("-position").values_list(
+        "id", "position", "role", "text", "status", "replaces_id"
+    )[:limit]
+    return [
+        history.Entry(
+            id=pk,
+            position=position,
+            is_visitor=role == Role.VISITOR,
+            text=text,
+            status=status,
+            is_note=role == Role.NOTE,
+            replaces=replaces,
+        )
+        for pk, position, role, text, status, replaces in reversed(newest_first)
+    ]
+
+
+def _key(salt: str) -> bytes:
+    """Return the key of a window's HMAC."""
+    return f"{settings.SECRET_KEY}:{salt}".encode()
+
+
+def prepare(
+    turn: TakenTurn,
+    version: PromptVersion,
+    rows: Rows | None,
+    route: fallback.Route,
+    attempt: fallback.Attempt,
+    number: int,
+) -> tuple[Rows, CompletionRequest, Attempt]:
+    """Cut the window for a target and write the completion and its window, before the request.
+
+    `rows` are those of an earlier attempt, or None. Raises BadRequest (context_length) where the
+    newest messages alone are too much for the target.
+    """
+    target = attempt.target
+    parameters = route.parameters_for(target, prompting.parameters_of(version.parameters))
+    rows = rows or load(turn, version)
+    system = prompting.render_system(version.instructions)
+    count, is_exact = tokens.counter_for(target.model)
+    limits = history.limits_for(
+        exchanges=version.window_exchanges,
+        percent=version.window_percent,
+        context_tokens=target.context_tokens or _DEFAULT_CONTEXT_TOKENS,
+        max_output_tokens=parameters.max_output_tokens or _DEFAULT_OUTPUT_TOKENS,
+    )
+    try:
+        window = history.fit(
+            rows.earlier,
+            rows.newest,
+            oldest_known=rows.oldest_known,
+            system_tokens=count(system) + tokens.MESSAGE_OVERHEAD,
+            count=lambda text: count(text) + tokens.MESSAGE_OVERHEAD,
+            limits=limits,
+        )
+    except history.WindowTooSmallError as error:
+        raise BadRequest("context_length", str(error)) from error
+    request = prompting.compose(system=system, sent=window.sent, parameters=parameters)
+    salt = secrets.token_hex(16)
+    completion = Completion(
+        turn_id=turn.id,
+        number=number,
+        route=route.name,
+        target=target.name,
+        provider=target.provider.name,
+        model=target.model,
+    )
+    record = HistoryWindow(
+        completion=completion,
+        system=system,
+        sent=[entry.position for entry in window.sent],
+        dropped=[{"from": each.first, "to": each.last, "reason": each.reason} for each in window.dropped],
+        parameters=prompting.stored_parameters(parameters),
+        input_tokens=window.tokens,
+        is_exact=is_exact,
+        limit_tokens=limits.tokens,
+        salt=salt,
+        hmac=prompting.digest(request, model=target.model, key=_key(salt)),
+    )
+    with transaction.atomic():
+        completion.save(force_insert=True)
+        record.save(force_insert=True)
+    return (
+        rows,
+        request,
+        Attempt(completion.id, target.provider.name, target.model, time.monotonic(), window.tokens),
+    )
+
+
+def rebuild(completion: Completion) -> tuple[CompletionRequest, bool]:
+    """Return the request of a completion, put together again, and whether its HMAC still matches."""
+    window = completion.window
+    assert completion.turn is not None
+    rows = Message.objects.filter(conversation_id=completion.turn.conversation_id, position__in=window.sent)
+    request = prompting.compose(
+        system=window.system,
+        sent=_entries(rows, None),
+        parameters=prompting.parameters_of(window.parameters),
+    )
+    digest = prompting.digest(request, model=completion.model, key=_key(window.salt))
+    return request, hmac.compare_digest(digest, window.hmac)
