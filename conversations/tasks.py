@@ -22,16 +22,16 @@ def after_turn(turn_id: str) -> None:
 
 def send(task: str, keys: list[str]) -> None:
     """Send one task through the broker; raises when the broker is away."""
-    current_app.tasks[task].apply_async((keys,))
+    current_app.send_task(task, (keys,))
 
 
-@shared_task(name=LOG_TURN, queue="after")
+@shared_task(name=LOG_TURN)
 def log_turn(turn_ids: list[str]) -> None:
     """Count ended turns in their hours and log each as one line, without its text."""
     _each_or_all(turn_ids, _log_turns)
 
 
-@shared_task(name="conversations.sweep_outbox", queue="after")
+@shared_task(name="conversations.sweep_outbox")
 def sweep_outbox() -> None:
     """Send again what never ran; a full batch is followed by the next one."""
     batches = outbox.overdue()
@@ -44,7 +44,7 @@ def sweep_outbox() -> None:
         sweep_outbox.apply_async()
 
 
-@shared_task(name="conversations.forget_done", queue="long")
+@shared_task(name="conversations.forget_done")
 def forget_done() -> None:
     """Delete entries that were done long ago; a full batch is followed by the next one."""
     if outbox.forget_done() == outbox.SWEEP_BATCH:
