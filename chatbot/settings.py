@@ -144,13 +144,7 @@ DATABASES: dict[str, dict[str, Any]] = {"default": DATABASE}
 
 # ── Redis: nothing in it that may not vanish ─────────────────────────────────────────────────────
 REDIS_URL = env.url("REDIS_URL", "redis://127.0.0.1:6379/0", schemes=("redis", "rediss", "unix"))
-CHANNEL_LAYERS = {
-    "default": {
-        "BACKEND": "channels_redis.core.RedisChannelLayer",
-        # socket_timeout: below 5 s idle sockets die with 1011 (channels_redis issue 422).
-        "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": 30}], "capacity": 1000, "expiry": 30},
-    }
-}
+# No CHANNEL_LAYERS: a consumer with a layer dies with Redis, and state.py carries the notices.
 
 # ── tasks: chatbot/celery.py holds the queues and the schedule ───────────────────────────────────
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://")  # kombu's spelling
