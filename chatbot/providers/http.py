@@ -98,8 +98,8 @@ class HttpProvider:
                 if reader.moved:
                     reader.moved, begun = False, True
                     watch.due = min(clock() + (END_S if reader.finish else limits.idle_s), total_at)
-                else:
-                    watch.check()  # bytes enough, but none of them says anything
+                if reader.finish is None:
+                    watch.check()
                 if visible and reader.finish is None:
                     pause_s = 0.0 if len(piece) >= FULL_READ_BYTES else read_at + self._pace_s - clock()
                     await asyncio.sleep(max(0.0, pause_s))

@@ -183,7 +183,7 @@ class ChatReader(Reader):
 
     def choice(self, choice: Mapping[str, Any], part: str) -> None:
         if delta := choice.get(part):
-            if len(delta) > 1:  # most deltas are `content` alone
+            if len(delta) > 1 or "content" not in delta:  # most deltas are `content` alone
                 self._beside_content(delta)
             if text := delta.get("content"):
                 self._content(text)

@@ -6,9 +6,12 @@ stream, and loses pool slots when requests are cancelled (httpcore #1093).
 
 import asyncio
 import logging
+import os
 import socket
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
+from functools import cache
 
 import aiohttp
 import httpx
@@ -22,6 +25,12 @@ MAX_FIELD_BYTES = 65536  # of one response header: Huawei's token comes in one o
 
 # At INFO httpx logs every URL, and some services want their token in it.
 logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The certificates we trust; reading them takes some 25 ms, once."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 class Transport:
@@ -41,7 +50,10 @@ class Transport:
         self._connections = connections
         self._client = httpx.AsyncClient(
             transport=AiohttpTransport(
-                client=self._session, proxy=httpx.Proxy(proxy) if proxy else None, trust_env=False
+                client=self._session,
+                proxy=httpx.Proxy(proxy) if proxy else None,
+                trust_env=False,
+                verify=False,  # its own context goes unused: the session brings one that verifies
             ),
             auth=auth,
             # A compressed stream arrives in lumps, and errors hide in it from a packet trace.
@@ -56,7 +68,7 @@ class Transport:
             connector=aiohttp.TCPConnector(
                 limit=self._connections,
                 keepalive_timeout=KEEP_ALIVE_S,
-                ssl=httpx.create_ssl_context(trust_env=False),
+                ssl=_trusted(),
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(),
@@ -98,7 +110,7 @@ class Transport:
             case aiohttp.ServerTimeoutError() | TimeoutError():
                 reason = f"no connection came about in {connect_s:g} s"
             case aiohttp.ClientConnectorError() | OSError() if cause.errno is not None:
-                reason = (cause.strerror or str(cause)).lower()
+                reason = os.strerror(cause.errno).lower()
             case aiohttp.ServerDisconnectedError():
                 reason = "it hung up without an answer"
             case aiohttp.ClientResponseError():

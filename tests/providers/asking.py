@@ -1,0 +1,68 @@
+"""Asking a provider in a test, and what came of it."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from chatbot.providers import registry
+from chatbot.providers.base import Provider, Target, Timeouts
+from chatbot.providers.errors import ProviderError
+from chatbot.providers.events import CompletionFinished, ReasoningDelta, RouteEvent, TextDelta
+from chatbot.providers.messages import ChatMessage, CompletionRequest
+
+QUESTION = CompletionRequest(
+    system="You are the shop's assistant.", messages=(ChatMessage("user", "Where is my parcel?"),)
+)
+IMPATIENT = Timeouts(connect_s=1.0, first_s=1.0, idle_s=1.0, total_s=5.0)
+
+
+@dataclass
+class Heard:
+    """Everything a stream gave: events in order, and the error it ended with, if any."""
+
+    events: list[RouteEvent] = field(default_factory=list)
+    error: ProviderError | None = None
+
+    @property
+    def text(self) -> str:
+        return "".join(event.text for event in self.events if isinstance(event, TextDelta))
+
+    @property
+    def reasoning(self) -> str:
+        return "".join(event.text for event in self.events if isinstance(event, ReasoningDelta))
+
+    @property
+    def finished(self) -> CompletionFinished:
+        """The last event, which must be the only one of its sort."""
+        ends = [event for event in self.events if isinstance(event, CompletionFinished)]
+        assert len(ends) == 1
+        assert self.events[-1] is ends[0]
+        return ends[0]
+
+
+async def hear(stream: AsyncGenerator[Any, None]) -> Heard:
+    """Read a stream to its end."""
+    heard = Heard()
+    async with aclosing(stream) as events:
+        try:
+            async for event in events:
+                heard.events.append(event)
+        except ProviderError as error:
+            heard.error = error
+    return heard
+
+
+def target_of(provider: Provider, **fields: Any) -> Target:
+    return Target(**{"name": "row", "provider": provider, "model": "m", "timeouts": IMPATIENT, **fields})
+
+
+def provider_at(url: str, kind: str, **settings: Any) -> Any:
+    """A provider of `kind` that speaks to `url`."""
+    shape = registry.KINDS[kind].settings
+    return registry.build(kind, "service", replace(shape(**settings), base_url=url))
+
+
+async def ask(provider: Provider, request: CompletionRequest = QUESTION, **fields: Any) -> Heard:
+    """Ask once, as a target with these fields."""
+    return await hear(provider.stream(request, target=target_of(provider, **fields)))

@@ -1,0 +1,413 @@
+"""What every kind of service must hold to, however its wire looks."""
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chatbot.providers import registry
+from chatbot.providers.base import Provider, Timeouts
+from chatbot.providers.errors import IncompleteStream, TimedOut
+from chatbot.providers.events import CompletionFinished, ReasoningDelta, TextDelta
+from chatbot.providers.http import HttpProvider
+from chatbot.providers.messages import Usage
+from tests.providers.asking import IMPATIENT, QUESTION, ask, provider_at, target_of
+from tests.providers.loopback import HANG, Loopback, Reply, cut, json_reply
+from tests.providers.wires import SAMPLES, Sample
+
+HTTP_KINDS = sorted(set(registry.KINDS) - {"scripted"})
+BLINK = 0.08  # seconds: the time-outs of these tests
+
+
+@pytest.fixture(params=HTTP_KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def sample(kind: str) -> Sample:
+    return SAMPLES[kind]
+
+
+@pytest.fixture
+async def provider(kind: str, sample: Sample, service: Loopback) -> Any:
+    made = provider_at(service.url, kind, **sample.settings)
+    yield made
+    await made.aclose()
+
+
+def reply(sample: Sample, *pieces: Any, **more: Any) -> Reply:
+    return Reply(headers={"content-type": sample.content_type}, pieces=pieces, **more)
+
+
+def answer(sample: Sample, *texts: str) -> bytes:
+    return b"".join(sample.delta(text) for text in texts) + sample.end
+
+
+def patience(**seconds: float) -> Timeouts:
+    return replace(IMPATIENT, **{f"{name}_s": value for name, value in seconds.items()})
+
+
+def test_every_kind_shows_how_it_speaks() -> None:
+    assert sorted(SAMPLES) == HTTP_KINDS
+
+
+async def test_text_comes_in_order_and_one_last_event_ends_it(
+    provider: Provider, sample: Sample, service: Loopback
+) -> None:
+    service.answers(reply(sample, *map(sample.delta, ["Your ", "parcel ", "包裹🚚"]), sample.end))
+
+    heard = await ask(provider)
+
+    assert heard.error is None
+    assert heard.text == "Your parcel 包裹🚚"
+    assert heard.finished.finish == "stop"
+    assert heard.finished.usage == Usage(input_tokens=3, output_tokens=2, kind="exact")
+    assert all(isinstance(event, TextDelta) for event in heard.events[:-1])
+
+
+async def test_an_answer_cut_anywhere_is_the_same_answer(
+    provider: Provider, sample: Sample, service: Loopback
+) -> None:
+    body = answer(sample, "naïve 您", "好👨‍👩‍👧")
+    for at in range(1, len(body)):
+        service.answers(reply(sample, body[:at], body[at:]))
+
+        heard = await ask(provider)
+
+        assert (heard.text, heard.error) == ("naïve 您好👨‍👩‍👧", None), f"cut at {at}"
+        assert heard.finished.finish == "stop"
+
+
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("split", [None, 1, 7, "after_cr"])
+async def test_line_ends_and_comments_are_all_one(
+    provider: Provider, sample: Sample, service: Loopback, newline: bytes, split: Any
+) -> None:
+    body = sample.comment + sample.delta("a\u2028b") + sample.comment + sample.delta("c") + sample.end
+    service.answers(reply(sample, *cut(body.replace(b"\n", newline), split)))
+
+    heard = await ask(provider)
+
+    assert (heard.text, heard.error) == ("a\u2028bc", None)
+
+
+async def test_the_first_delta_is_not_held_back_and_what_comes_together_goes_on_together(
+    kind: str, sample: Sample, service: Loopback
+) -> None:
+    made = provider_at(service.url, kind, **sample.settings)
+    service.answers(reply(sample, sample.delta("1"), HANG))
+    async with aclosing(made.stream(QUESTION, target=target_of(made))) as events:
+        assert await anext(events) == TextDelta("1")
+
+    service.answers(reply(sample, sample.delta("1") + sample.delta("2") + sample.delta("3"), sample.end))
+    heard = await ask(made)
+    await made.aclose()
+
+    assert heard.events[0] == TextDelta("123")
+
+
+async def test_deltas_that_arrive_between_two_reads_come_out_as_one(
+    kind: str, sample: Sample, service: Loopback
+) -> None:
+    made = provider_at(service.url, kind, **sample.settings)
+    made._pace_s = 0.5
+    service.answers(reply(sample, *map(sample.delta, "abcdefgh"), sample.end))
+
+    heard = await ask(made)
+    await made.aclose()
+
+    assert heard.text == "abcdefgh"
+    assert len(heard.events) < 8
+
+
+async def test_thinking_is_kept_apart_from_text(
+    provider: Provider, sample: Sample, service: Loopback
+) -> None:
+    if sample.thought is None:
+        return
+    service.answers(
+        reply(sample, sample.thought("hm") + sample.delta("So: ") + sample.thought("!"), sample.end)
+    )
+
+    heard = await ask(provider)
+
+    assert heard.events[:-1] == [ReasoningDelta("hm"), TextDelta("So: "), ReasoningDelta("!")]
+
+
+async def test_a_whole_answer_is_read_as_well_as_a_stream(
+    provider: Provider, sample: Sample, service: Loopback
+) -> None:
+    service.answers(json_reply(200, sample.whole("Hello 👋")))
+
+    for is_stream in (True, False):  # some services answer whole although a stream was asked for
+        heard = await ask(provider, stream=is_stream)
+
+        assert heard.events[0] == TextDelta("Hello 👋")
+        assert heard.finished.usage.output_tokens == 2
+        assert service.requests[-1].json["stream"] is is_stream
+
+
+@pytest.mark.parametrize("end", ["eof", "reset"])
+async def test_a_cut_stream_is_never_a_whole_answer(
+    provider: Provider, sample: Sample, service: Loopback, end: Any
+) -> None:
+    body = sample.delta("Half ") + sample.delta("an answer")
+    for length in (len(body), len(body) - 1, 1):
+        service.answers(reply(sample, body[:length], end=end))
+
+        heard = await ask(provider)
+
+        assert isinstance(heard.error, IncompleteStream)
+        assert heard.error.retryable
+        assert "Half an answer".startswith(heard.text)
+        assert not any(isinstance(event, CompletionFinished) for event in heard.events)
+
+
+async def test_what_was_said_before_a_fault_is_still_heard(
+    provider: Provider, sample: Sample, service: Loopback
+) -> None:
+    service.answers(reply(sample, sample.delta("Half") + b"data: {broken\n\n", HANG))
+
+    heard = await ask(provider)
+
+    assert heard.text == "Half"
+    assert heard.error is not None
+    assert heard.error.kind == "bad_response"
+
+
+@pytest.mark.parametrize("data", [b"[]", b"null", b'{"choices": 3}', b'{"choices": [3]}', b'"x"', b"\xff"])
+async def test_json_of_another_shape_is_a_bad_response(
+    provider: Provider, sample: Sample, service: Loopback, data: bytes
+) -> None:
+    service.answers(reply(sample, b"data: " + data + b"\n\n"), json_reply(200, data.decode("latin-1")))
+
+    for is_stream in (True, False):
+        heard = await ask(provider, stream=is_stream)
+
+        assert heard.error is not None
+        assert heard.error.kind == "bad_response"
+
+
+@pytest.mark.parametrize("before_s", [None, 0.0], ids=["no head", "no body"])
+async def test_a_service_that_says_nothing_times_out(
+    provider: Provider, sample: Sample, service: Loopback, before_s: Any
+) -> None:
+    service.answers(reply(sample, HANG, before_s=before_s))
+
+    heard = await ask(provider, timeouts=patience(first=BLINK))
+
+    assert isinstance(heard.error, TimedOut)
+    assert (heard.error.phase, heard.error.again) == ("first", False)
+    await service.until(lambda: service.connections == 0)
+
+
+async def test_comments_do_not_count_as_an_answer(
+    provider: Provider, sample: Sample, service: Loopback
+) -> None:
+    trickle = [sample.comment, BLINK / 4] * 40
+    service.answers(reply(sample, *trickle), reply(sample, sample.delta("Hm"), *trickle))
+
+    silent = await ask(provider, timeouts=patience(first=BLINK))
+    halting = await ask(provider, timeouts=patience(idle=BLINK))
+
+    assert isinstance(silent.error, TimedOut)
+    assert silent.error.phase == "first"
+    assert isinstance(halting.error, TimedOut)
+    assert halting.error.phase == "idle"
+    assert halting.text == "Hm"
+
+
+async def test_a_slow_answer_is_no_silent_one(provider: Provider, sample: Sample, service: Loopback) -> None:
+    slow = [piece for word in "abcdefgh" for piece in (BLINK / 2, sample.delta(word))]
+    service.answers(reply(sample, *slow, sample.end))
+
+    heard = await ask(provider, timeouts=patience(first=BLINK, idle=BLINK))
+
+    assert (heard.text, heard.error) == ("abcdefgh", None)
+
+
+async def test_an_answer_without_end_is_ended(provider: Provider, sample: Sample, service: Loopback) -> None:
+    service.answers(reply(sample, *[sample.delta("x"), BLINK / 8] * 200))
+
+    heard = await ask(provider, timeouts=patience(total=BLINK))
+
+    assert isinstance(heard.error, TimedOut)
+    assert heard.error.phase == "total"
+    assert heard.text.startswith("x")
+
+
+async def test_a_slow_listener_is_not_taken_for_a_silent_service(
+    provider: Provider, sample: Sample, service: Loopback
+) -> None:
+    service.answers(reply(sample, sample.delta("one "), sample.delta("two"), sample.end))
+    target = target_of(provider, timeouts=patience(first=BLINK, idle=BLINK))
+    texts = []
+
+    async with aclosing(provider.stream(QUESTION, target=target)) as events:
+        async for event in events:
+            await asyncio.sleep(BLINK * 1.2)
+            texts.append(event)
+
+    assert isinstance(texts[-1], CompletionFinished)
+
+
+@pytest.mark.parametrize("when", ["before the head", "before the text", "in the text"])
+async def test_cancelling_closes_the_connection_and_gives_the_slot_back(
+    kind: str, sample: Sample, service: Loopback, when: str
+) -> None:
+    made = provider_at(service.url, kind, **sample.settings)
+    made._transport._connections = 1
+    pieces = [HANG] if when == "before the text" else [sample.delta("x"), HANG]
+    service.answers(
+        reply(sample, *pieces, before_s=None if when == "before the head" else 0.0),
+        reply(sample, answer(sample, "next")),
+    )
+    task = asyncio.create_task(ask(made))
+    await service.until(lambda: len(service.requests) == 1)
+    await asyncio.sleep(0.02)
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await service.until(lambda: service.connections == 0)
+
+    assert (await ask(made)).text == "next"
+    await made.aclose()
+
+
+async def test_leaving_a_stream_closes_its_connection(
+    provider: Provider, sample: Sample, service: Loopback
+) -> None:
+    service.answers(reply(sample, sample.delta("x"), HANG))
+
+    async with aclosing(provider.stream(QUESTION, target=target_of(provider))) as events:
+        assert await anext(events) == TextDelta("x")
+
+    await service.until(lambda: service.connections == 0)
+
+
+async def test_a_finished_answer_leaves_its_connection_for_the_next(
+    provider: Provider, sample: Sample, service: Loopback
+) -> None:
+    service.answers(reply(sample, answer(sample, "x")))
+
+    for _ in range(3):
+        assert (await ask(provider)).error is None
+
+    assert service.accepted == 1
+
+
+async def test_a_refused_connection_is_unavailable(kind: str, sample: Sample, service: Loopback) -> None:
+    with_nobody = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port = with_nobody.sockets[0].getsockname()[1]
+    with_nobody.close()
+    made = provider_at(f"http://127.0.0.1:{port}", kind, **sample.settings)
+
+    heard = await ask(made)
+    await made.aclose()
+
+    assert heard.error is not None
+    assert (heard.error.kind, heard.error.again) == ("unavailable", True)
+    assert "refused" in heard.error.message
+
+
+async def test_a_service_that_hangs_up_at_once_is_unavailable(
+    provider: Provider, sample: Sample, service: Loopback
+) -> None:
+    service.answers(reply(sample, end="reset"))
+
+    heard = await ask(provider)
+
+    assert heard.error is not None
+    assert heard.error.kind in ("unavailable", "incomplete_stream")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind_of_error", "retryable"),
+    [
+        (302, "bad_response", True),
+        (400, "invalid_request", False),
+        (401, "auth", False),
+        (402, "quota", False),
+        (403, "permission", False),
+        (404, "not_found", False),
+        (408, "timeout", True),
+        (413, "invalid_request", False),
+        (422, "invalid_request", False),
+        (429, "rate_limit", True),
+        (500, "server", True),
+        (502, "server", True),
+        (503, "overloaded", True),
+        (504, "timeout", True),
+        (529, "overloaded", True),
+    ],
+)
+async def test_a_status_alone_says_what_to_do(
+    provider: Provider, service: Loopback, status: int, kind_of_error: str, retryable: bool
+) -> None:
+    service.answers(Reply(status=status, headers={"content-type": "text/html"}, pieces=[b"<html>no</html>"]))
+
+    heard = await ask(provider)
+
+    assert heard.error is not None
+    assert (heard.error.kind, heard.error.retryable) == (kind_of_error, retryable)
+    assert heard.error.status == status
+    assert "<" not in heard.error.message
+
+
+@pytest.mark.parametrize(("said", "retryable"), [("true", True), ("false", False)])
+async def test_the_service_may_overrule_its_status(
+    provider: Provider, service: Loopback, said: str, retryable: bool
+) -> None:
+    status = 400 if retryable else 500
+    service.answers(json_reply(status, {}, {"x-should-retry": said, "retry-after-ms": "1500"}))
+
+    heard = await ask(provider)
+
+    assert heard.error is not None
+    assert (heard.error.retryable, heard.error.retry_after_s) == (retryable, 1.5)
+
+
+async def test_a_web_page_is_no_answer(provider: Provider, service: Loopback) -> None:
+    service.answers(Reply(headers={"content-type": "text/html"}, pieces=[b"<html>Sign in</html>"]))
+
+    heard = await ask(provider)
+
+    assert heard.error is not None
+    assert heard.error.kind == "bad_response"
+
+
+async def test_a_line_without_end_is_given_up(provider: Provider, sample: Sample, service: Loopback) -> None:
+    service.answers(reply(sample, b"data: ", *[b"x" * 65536] * 160, HANG))
+
+    heard = await ask(provider)
+
+    assert heard.error is not None
+    assert heard.error.kind == "bad_response"
+    await service.until(lambda: service.connections == 0)
+
+
+async def test_a_key_that_the_service_echoes_is_not_repeated(
+    provider: HttpProvider, service: Loopback
+) -> None:
+    key = "sk-very-secret-key"
+    service.answers(json_reply(401, {"error": {"message": f"Bad key {key}, or sk-ot*****er1."}}))
+
+    heard = await ask(provider)
+
+    assert heard.error is not None
+    assert heard.error.kind == "auth"
+    for text in (str(heard.error), repr(heard.error), repr(heard.error.args), repr(vars(provider))):
+        assert "very-secret" not in text
+        assert "sk-ot" not in text
+
+
+async def test_streams_side_by_side_do_not_mix(provider: Provider, sample: Sample, service: Loopback) -> None:
+    service.answers(*(reply(sample, *cut(answer(sample, f"{n} ", f"{n}"), 9)) for n in range(20)))
+
+    heard = await asyncio.gather(*(ask(provider) for _ in range(20)))
+
+    assert sorted(one.text for one in heard) == sorted(f"{n} {n}" for n in range(20))
