@@ -5,6 +5,7 @@ from collections.abc import Callable
 from tests.bench.benchmarks.history import history
 from tests.bench.benchmarks.idle import idle
 from tests.bench.benchmarks.many import many
+from tests.bench.benchmarks.parse import parse
 from tests.bench.benchmarks.relay import relay
 from tests.bench.benchmarks.sockets import sockets
 from tests.bench.benchmarks.turn import turn
@@ -17,4 +18,5 @@ BENCHMARKS: dict[str, Callable[[Stage], None]] = {
     "sockets": sockets,
     "idle": idle,
     "history": history,
+    "parse": parse,
 }
