@@ -1,0 +1,65 @@
+/** What the page says, in Simplified Chinese. */
+
+/** @type {typeof import("./en.js").default} */
+export default {
+  locale: "zh-CN",
+
+  newConversation: "新对话",
+  today: "今天",
+  yesterday: "昨天",
+  earlier: "更早",
+  dayAt: (day, time) => `${day} ${time}`,
+  noConversations: "您的对话会显示在这里。",
+  nothingFound: (query) => `没有找到“${query}”。`,
+  showMore: "显示更多",
+  writing: "正在回答……",
+  olderComing: "正在读取更早的消息……",
+
+  you: "您",
+  team: "客服团队",
+  unread: "新消息",
+  earlierAnswer: "之前的回答",
+  stillLooking: "还在为您查找",
+  takesLonger: "这次需要的时间比平时长",
+  stopped: "您已停止这条回答。",
+  answerAgain: "重新回答",
+  interrupted: "回答中断了。",
+  noAnswer: "暂时无法回答。您的问题已保存。",
+  tryAgain: "重试",
+  withdrawn: "该回答不符合我们的规定，已撤回。",
+  closed: "此对话已结束。您的下一条消息会开始新的对话。",
+
+  copy: "复制",
+  copied: "已复制",
+  code: "代码",
+  opensHost: (host) => `在新标签页中打开 ${host}`,
+  helpful: "有帮助",
+  notHelpful: "没帮助",
+  whatWasWrong: "哪里不对？（选填）",
+  send: "发送",
+  thanks: "谢谢，我们会认真阅读。",
+
+  notSentToAssistant: "未发送给助手",
+  savedOnly: "已保存",
+  willBeSent: "联网后自动发送",
+  waiting: (seconds) => `等待 ${seconds} 秒`,
+  notSent: "未能发送。",
+  remove: "删除",
+
+  connecting: "正在连接……",
+  reconnecting: "正在重新连接……",
+  back: "已恢复连接",
+  offline: "您已离线，消息会保存在这里。",
+  reload: "未能发送，请刷新页面。",
+
+  tooLong: (count) => `超出 ${count} 个字，请精简后再发送。`,
+  rateLimited: (seconds) => `发送太快了，请 ${seconds} 秒后再试。`,
+  busy: "正在回答您的其他问题，稍后就到这一条。",
+  budgetExhausted: "助手今天先休息了。您的问题已保存，我们会看到。",
+  blockedInput: "这个问题我们无法在这里处理。您可以换种说法再问。",
+  unauthorized: "已为您开始新的对话。",
+  notFound: "该对话已不存在。",
+  internal: (ref) => `我们这边出了点问题，请再试一次。${ref ? `编号 ${ref}。` : ""}`,
+
+  exported: (title) => `对话：${title}`,
+};

@@ -1,0 +1,81 @@
+/** The line above the composer: why something was not done, and for how long. */
+
+import words from "words";
+import { element, icon, smallButton } from "./element.js";
+
+const SHOWN_MS = 12_000; // where nothing counts down
+
+/** @typedef {{isCalm?: boolean, isNewOffered?: boolean}} Manner */
+
+export class RefusedLine {
+  /** Sending has to wait until then, ms since 1970. */
+  #heldUntil = 0;
+  #excess = 0;
+  /** What was said last, until it has been shown long enough. @type {{sentence: string, manner: Manner} | null} */
+  #said = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+
+  /** @param {HTMLElement} line @param {import("./speaker.js").Speaker} speaker */
+  constructor(line, speaker) {
+    this.line = line;
+    this.speaker = speaker;
+  }
+
+  get isHeld() {
+    return this.#heldUntil > Date.now();
+  }
+
+  /** What was typed is too long by so many characters; 0 is not. @param {number} excess */
+  measure(excess) {
+    if (excess && !this.#excess) this.speaker.say(words.tooLong(excess));
+    this.#excess = excess;
+    this.show();
+  }
+
+  /** @param {import("../frames.js").ErrorFrame} error */
+  tell(error) {
+    const { code, retry_after_s, ref, text } = error;
+    if (code === "rate_limited" && retry_after_s) {
+      this.#heldUntil = Date.now() + retry_after_s * 1000;
+      this.speaker.say(words.rateLimited(retry_after_s));
+    } else if (code === "busy") this.#say(words.busy, { isCalm: true });
+    else if (code === "unauthorized") this.#say(words.unauthorized, { isCalm: true });
+    else if (code === "not_found") this.#say(words.notFound, { isCalm: true, isNewOffered: true });
+    else if (code === "budget_exhausted") this.#say(words.budgetExhausted, {});
+    else if (code === "internal") this.#say(words.internal(ref), {});
+    else if (code === "bad_frame" || code === "conflict") this.#say(words.reload, {});
+    else this.#say(text, {});
+    this.show();
+  }
+
+  /** Show what holds now: called each second while something counts down. */
+  show() {
+    const seconds = Math.ceil((this.#heldUntil - Date.now()) / 1000);
+    if (seconds > 0) this.#write(words.rateLimited(seconds), {});
+    else if (this.#excess) this.#write(words.tooLong(this.#excess), {});
+    else if (this.#said) this.#write(this.#said.sentence, this.#said.manner);
+    else this.line.hidden = true;
+  }
+
+  /** @param {string} sentence @param {Manner} manner */
+  #say(sentence, manner) {
+    clearTimeout(this.#timer);
+    this.#said = { sentence, manner };
+    this.#timer = setTimeout(() => {
+      this.#said = null;
+      this.show();
+    }, SHOWN_MS);
+    this.speaker.say(sentence);
+  }
+
+  /** @param {string} sentence @param {Manner} manner */
+  #write(sentence, { isCalm = false, isNewOffered = false }) {
+    if (!this.line.hidden && this.line.dataset.sentence === sentence) return;
+    const fresh = smallButton(words.newConversation, () => (location.hash = "#/new"), "pen");
+    this.line.className = isCalm ? "refused calm" : "refused";
+    this.line.dataset.sentence = sentence;
+    this.line.replaceChildren(icon(isCalm ? "info" : "warn", true), element("span", {}, sentence), ...(isNewOffered ? [fresh] : []));
+    this.line.hidden = false;
+  }
+}
