@@ -1,9 +1,17 @@
 """Addresses. /livez, /readyz and /metrics are answered by probes.py, the socket by asgi.py."""
 
 from django.contrib import admin
+from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import URLPattern, URLResolver, include, path
 
+from conversations.pages import chat, console
+
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("admin/", admin.site.urls),
+    path("", chat.chat, name="home"),
+    path("chat/<slug:slug>/", chat.chat, name="chat"),
+    path("console/", console.front, name="console"),
+    path("accounts/login/", LoginView.as_view(), name="login"),
+    path("accounts/logout/", LogoutView.as_view(), name="logout"),
     path("language/", include("django.conf.urls.i18n")),
+    path("admin/", admin.site.urls),
 ]
