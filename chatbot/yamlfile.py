@@ -70,23 +70,29 @@ class YamlFile:
         if not isinstance(node, yaml.MappingNode):
             self.wrong(node, f"{what} must be a mapping of names to values.")
             return {}
+        self._check_keys(node, what)
         try:
-            yaml.SafeLoader("").flatten_mapping(node)  # anchors merged by `<<`
+            yaml.SafeLoader("").flatten_mapping(node)  # anchors merged by `<<` go before what is said here
         except yaml.MarkedYAMLError as error:
             self.wrong(node, f"{what} cannot be merged: {error.problem}.")
             return {}
-        found: dict[str, Entry] = {}
-        for key, value in node.value:
+        found = {key.value: Entry(key, value) for key, value in node.value}
+        node.value = list(found.values())
+        return found
+
+    def _check_keys(self, node: yaml.MappingNode, what: str) -> None:
+        """Note and drop keys that are no names; note those that stand twice, of which YAML would
+        silently take the last."""
+        first: dict[str, yaml.Node] = {}
+        for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 self.wrong(key, f"{what} has a key that is no name.")
-            elif key.value in found and found[key.value].key.start_mark.line != key.start_mark.line:
-                first = line_of(found[key.value].key)
-                self.wrong(key, f"{what} has `{key.value}` twice; the first is in line {first}.")
-            elif key.value in found:
-                self.wrong(key, f"{what} has `{key.value}` twice.")
+            elif key.value in first:
+                there = line_of(first[key.value])
+                self.wrong(key, f"{what} has `{key.value}` twice; the first is in line {there}.")
             else:
-                found[key.value] = Entry(key, value)
-        return found
+                first[key.value] = key
+        node.value = [(key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)]
 
     def only(self, entries: Mapping[str, Entry], known: Iterable[str], what: str) -> None:
         """Note every name of `entries` that is not among the `known`."""

@@ -104,7 +104,7 @@ class Gate(Protocol):
     def admit(self, target: Target, request: CompletionRequest) -> AbstractAsyncContextManager[None]:
         """Enter before the request, leave after its last event: the exception that leaves with it
         (ProviderError, or None for a whole answer) is the call's outcome. May wait a bounded time,
-        then raises TryLater (`limited`, `unavailable`)."""
+        then raises TryLater (`limited`, `unavailable`): the next target is asked."""
         ...
 
 

@@ -61,9 +61,8 @@ class ProviderError(Exception):
 
     @property
     def again(self) -> bool:
-        """Whether one more request to the same target makes sense now. Our own limit is no fault
-        of the target, and waiting for it was part of asking."""
-        return self.retryable and self.kind != "limited"
+        """Whether one more request to the same target makes sense now."""
+        return self.retryable
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.kind!r}, {self.message!r})"

@@ -84,9 +84,10 @@ async def stream(
 
     `compose` is awaited right before every request; its parameters are merged by
     `Route.parameters_for`. A ProviderError raised by it counts as that target's failure, anything
-    else ends the route. Until the first TextDelta a failure leads to the next attempt; after it,
-    the ProviderError is raised as it is. ReasoningDelta is not visible: it may be followed by an
-    AttemptFailed. Raises RouteExhausted when nobody answered within `route.total_s`.
+    else ends the route. `gate` is entered after it. Until the first TextDelta a failure leads to
+    the next attempt; after it, the ProviderError is raised as it is. ReasoningDelta is not visible:
+    it may be followed by an AttemptFailed. Raises RouteExhausted when nobody answered within
+    `route.total_s`.
     """
     gate = gate or OpenGate()
     deadline = clock() + route.total_s
@@ -98,12 +99,13 @@ async def stream(
     for target in [target for step in route.steps for target in step.draw(random)]:
         for turn in range(1, REQUESTS_A_TARGET + 1):
             number += 1
-            visible = False
+            admitted = visible = False
             try:
                 asked = await compose(Attempt(number, target))
                 request = replace(asked, parameters=route.parameters_for(target, asked.parameters))
                 async with AsyncExitStack() as call:
                     await call.enter_async_context(gate.admit(target, request))
+                    admitted = True
                     answer = _in_time(target, request, deadline=deadline, clock=clock)
                     async for event in await call.enter_async_context(aclosing(answer)):
                         visible = visible or isinstance(event, TextDelta)
@@ -117,7 +119,8 @@ async def stream(
             if last.kind == "content_filter":  # refused for what it says: not shopped around
                 raise RouteExhausted(route.name, last) from last
             wait_s = random() * BACKOFF_S if last.retry_after_s is None else last.retry_after_s
-            if turn == REQUESTS_A_TARGET or not last.again or clock() + wait_s >= deadline:
+            worth_it = admitted and last.again and turn < REQUESTS_A_TARGET
+            if not worth_it or clock() + wait_s >= deadline:
                 break
             await sleep(wait_s)
         if clock() >= deadline:

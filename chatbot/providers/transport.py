@@ -23,6 +23,12 @@ CONNECTIONS = 1000  # at once, to one service; far above what one process can an
 KEEP_ALIVE_S = 60.0  # an idle connection saves the next request a TLS handshake
 MAX_FIELD_BYTES = 65536  # of one response header: Huawei's token comes in one of several kB
 
+HEADERS = {
+    "Accept": "application/json",  # what the official libraries say, for streams too
+    "Content-Type": "application/json",
+    "Accept-Encoding": "identity",  # a compressed stream arrives in lumps
+}
+
 # At INFO httpx logs every URL, and some services want their token in it.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
@@ -56,8 +62,7 @@ class Transport:
                 verify=False,  # its own context goes unused: the session brings one that verifies
             ),
             auth=auth,
-            # A compressed stream arrives in lumps, and errors hide in it from a packet trace.
-            headers={"Accept-Encoding": "identity", **(headers or {})},
+            headers={**HEADERS, **(headers or {})},
             params=dict(query or {}),
             trust_env=False,
             follow_redirects=False,
