@@ -1,81 +1,110 @@
-"""`python -m tests.bench.profiled OUT web …`: a management command under cProfile, dumped when it ends.
+"""`python -m tests.bench.profiled OUT web …`: a management command, and where its CPU time went.
 
-The main thread is profiled from a SIGUSR1 on, so that what it did to start does not count. Threads are
-profiled too where the interpreter allows it (up to 3.11; later one profiler at a time).
+A sampling profiler: every few milliseconds of CPU time it notes where each thread stands, weighted with
+the CPU time that thread has used since. It neither slows what is called often nor counts waiting as
+work, nor the work of other processes that share the core, as cProfile does. Samples are taken from a
+SIGUSR1 on, so that what was done to start does not count.
 """
 
-import contextlib
-import cProfile
-import marshal
 import os
-import pstats
 import signal
 import sys
 import threading
-from collections import defaultdict
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 
+import orjson
 from django.core.management import execute_from_command_line
 
 from tests.bench.processes import ROOT
 
+EVERY_S = 0.001  # of CPU time; the kernel may make it its own tick of 4 ms
 TOP = 25
-# Waiting is not work, and cProfile's clock does not know the difference.
-WAITS = ("'poll' of 'select.epoll'", "'acquire' of '_thread.lock'", "'get' of '_queue.SimpleQueue'")
-
-# What cProfile counts by: file, line and name; `~` is the file of what is written in C.
-Function = tuple[str, int, str]
-# Calls without and with recursion, seconds of its own and in all, and the same by caller.
-Counts = tuple[int, int, float, float, dict[Function, tuple[int, int, float, float]]]
+OURS = ("chatbot", "conversations")
 
 
-def main(out: Path, arguments: list[str]) -> None:
-    """Run the command and keep its profile in `out`."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatbot.settings")
-    profiles = [cProfile.Profile()]
+@dataclass(slots=True)
+class Profile:
+    """CPU nanoseconds by whose file was running, by function, and by the line of ours that asked for it."""
 
-    def profile_this_thread(*_: object) -> None:
-        """Count what this thread does from here on; as a thread's profile function it replaces itself."""
-        profile = cProfile.Profile()
-        with contextlib.suppress(ValueError):
-            profile.enable()
-            profiles.append(profile)
+    packages: Counter[str] = field(default_factory=Counter)
+    functions: Counter[str] = field(default_factory=Counter)
+    causes: Counter[str] = field(default_factory=Counter)
 
-    threading.setprofile(profile_this_thread)
-    signal.signal(signal.SIGUSR1, lambda *_: profiles[0].enable())
+    def add(self, frame: FrameType, spent_ns: int) -> None:
+        """Count `spent_ns` where `frame` stands."""
+        code = frame.f_code
+        self.packages[package(code.co_filename)] += spent_ns
+        self.functions[_place(frame, code.co_firstlineno)] += spent_ns
+        for each in _outwards(frame):
+            if package(each.f_code.co_filename).startswith(OURS):
+                self.causes[_place(each, each.f_lineno)] += spent_ns
+                return
+        self.causes["none of ours"] += spent_ns
+
+    def told(self) -> str:
+        """Return the largest shares of each kind."""
+        total = self.packages.total()
+        lines = [f"{total / 1e9:.2f} s of CPU"]
+        for title, shares in (
+            ("by package", self.packages),
+            ("by function", self.functions),
+            ("by the line of ours that asked for it", self.causes),
+        ):
+            lines += [title, *(f"{ns / total:7.1%}  {name}" for name, ns in shares.most_common(TOP))]
+        return "\n".join(lines)
+
+
+class Sampler:
+    """Takes the samples in a signal's handler, which Python runs in the main thread."""
+
+    def __init__(self) -> None:
+        self.profile = Profile()
+        self._clocks: dict[int, int] = {}
+        self._used_ns: dict[int, int] = {}
+
+    def start(self, *_: object) -> None:
+        """Sample from here on."""
+        signal.signal(signal.SIGPROF, self._sample)
+        signal.siginterrupt(signal.SIGPROF, False)
+        signal.setitimer(signal.ITIMER_PROF, EVERY_S, EVERY_S)
+
+    def stop(self) -> None:
+        """Sample no more."""
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+    def _sample(self, _number: int, interrupted: FrameType | None) -> None:
+        main = threading.main_thread().ident
+        for thread, frame in sys._current_frames().items():
+            if thread not in self._clocks:
+                self._clocks[thread] = time.pthread_getcpuclockid(thread)
+            now_ns = time.clock_gettime_ns(self._clocks[thread])
+            spent_ns = now_ns - self._used_ns.get(thread, now_ns)
+            self._used_ns[thread] = now_ns
+            standing = interrupted if thread == main else frame
+            if spent_ns > 0 and standing is not None:
+                self.profile.add(standing, spent_ns)
+
+
+def main(out: Path, command: Callable[[], object]) -> None:
+    """Run a command and keep its profile in `out`."""
+    sampler = Sampler()
+    signal.signal(signal.SIGUSR1, sampler.start)
     try:
-        execute_from_command_line(["manage.py", *arguments])
+        command()
     finally:
-        profiles[0].disable()
-        stats = pstats.Stats(profiles[0])
-        for profile in profiles[1:]:
-            stats.add(profile)
-        stats.dump_stats(out)
+        sampler.stop()
+        out.write_bytes(orjson.dumps(sampler.profile))
 
 
 def told(out: Path) -> str:
-    """Return what cost most by own time: the share of each package, then the functions."""
-    functions: dict[Function, Counts]
-    functions = marshal.loads(out.read_bytes())
-    for waiting in [function for function in functions if any(wait in function[2] for wait in WAITS)]:
-        del functions[waiting]
-    total = sum(counts[2] for counts in functions.values())
-    seconds: defaultdict[str, float] = defaultdict(float)
-    for (file, _, _), (_, _, own, _, callers) in functions.items():
-        if file != "~":
-            seconds[package(file)] += own
-            continue
-        for (caller_file, _, _), (_, _, own_there, _) in callers.items():
-            seconds[package(caller_file)] += own_there
-    lines = ["own time by package (what is written in C counts to its caller)"]
-    by_package = sorted(seconds.items(), key=lambda item: item[1], reverse=True)
-    lines += [f"{own / total:7.1%}  {name}" for name, own in by_package[:TOP]]
-    lines += ["own time by function", "  share   calls  us each"]
-    by_own = sorted(functions.items(), key=lambda item: item[1][2], reverse=True)
-    for (file, line, name), (_, calls, own, _, _) in by_own[:TOP]:
-        where = name if file == "~" else f"{package(file)} {Path(file).name}:{line} {name}"
-        lines.append(f"{own / total:7.1%} {calls:7} {own / calls * 1e6:8.1f}  {where}")
-    return "\n".join(lines)
+    """Return in words what `main` kept."""
+    kept = orjson.loads(out.read_bytes())
+    return Profile(*(Counter(kept[name]) for name in ("packages", "functions", "causes"))).told()
 
 
 def package(file: str) -> str:
@@ -89,5 +118,20 @@ def package(file: str) -> str:
     return path.parts[libraries[-1] + 1] if libraries else path.name
 
 
+def _place(frame: FrameType, line: int) -> str:
+    code = frame.f_code
+    whose, name = package(code.co_filename), Path(code.co_filename).name
+    file = whose if whose.endswith(name) else f"{whose} {name}"
+    return f"{file}:{line} {code.co_qualname}"
+
+
+def _outwards(frame: FrameType) -> Iterator[FrameType]:
+    outer: FrameType | None = frame
+    while outer is not None:
+        yield outer
+        outer = outer.f_back
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatbot.settings")
+    main(Path(sys.argv[1]), lambda: execute_from_command_line(["manage.py", *sys.argv[2:]]))
