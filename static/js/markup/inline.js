@@ -1,0 +1,400 @@
+// What stands inside a paragraph, a heading or a cell: read into plain objects, from which `nodes.js` makes DOM nodes.
+// The cost is linear: every mark looks at most REACH characters for its partner, and at most OPEN_MAX are open at once.
+
+import { pairRuns, readRun, REACH } from "./delimiters.js";
+import { readReference, unescapeText } from "./entities.js";
+import { findMailboxes, readBareAddress, readTarget } from "./links.js";
+
+/**
+ * @typedef {{kind: "text" | "code", text: string} | {kind: "break"}
+ *   | {kind: "em" | "strong" | "del", children: InlineNode[]}
+ *   | {kind: "link", target: import("./links.js").Target | null, children: InlineNode[], isImage: boolean}} InlineNode
+ */
+
+const SPECIAL = /[\\`*_~[\]<&\n]|!\[|:\/\/|www\./gi;
+const UNFINISHED_END = /(?:[*_~`]+|\\|&#?[0-9A-Za-z]{0,31}|!?\[|<|[\ud800-\udbff])$/;
+const UNFINISHED_AUTOLINK = /<(?:https?:|mailto:|tel:)[^\s<>]*$/iy;
+const AUTOLINK = /<([A-Za-z][A-Za-z0-9+.-]{1,31}:[^\s<>\x00-\x1f]{0,2000}|[\w.%+-]{1,64}@[\w.-]{1,255})>/y;
+const CODE_PROMISE = 100; // a code span without an end is shown as one while it is at most this long
+const BRACKETS_MAX = 32;
+const PUNCTUATION = /[!-/:-@[-`{-~]/;
+
+/**
+ * Read `text` from `from` on.
+ * @param {string} text @param {{from?: number, isOpen?: boolean}} options  `isOpen`: more may come. Then a mark whose
+ *   partner is missing is shown as if it had come, and nothing becomes a link that what comes could still change
+ * @returns {{settled: InlineNode[], tail: InlineNode[], offset: number}} `settled` cannot change any more and ends at
+ *   `offset`, from where to read next time; all is `tail` if `isOpen` is false
+ */
+export function parseInline(text, { from = 0, isOpen = false } = {}) {
+  const scan = new Scan(text, from, isOpen);
+  scan.run();
+  const { nodes, pendingAt } = pairRuns(scan.tokens, { end: scan.end, isOpen });
+  const cut = isOpen ? findCut(nodes, text, Math.min(pendingAt, scan.pendingAt)) : null;
+  const tailOptions = { linksBefore: scan.unsureAt, linksMailboxes: !isOpen };
+  if (!cut) return { settled: [], tail: tidy(nodes, tailOptions), offset: from };
+  const { index, offset } = cut;
+  const { text: words, at } = nodes[index];
+  const before = { kind: "text", text: words.slice(0, offset - at) };
+  const after = { kind: "text", text: words.slice(offset - at) };
+  return {
+    settled: tidy([...nodes.slice(0, index), before], { linksBefore: Infinity, linksMailboxes: true }),
+    tail: tidy([after, ...nodes.slice(index + 1)], tailOptions),
+    offset,
+  };
+}
+
+/**
+ * Find the last place before `limit` where a text can be cut in two that are read alone as they are read together:
+ * before white space, or after a character that no address can hold.
+ * @param {any[]} nodes @param {string} text @param {number} limit
+ */
+function findCut(nodes, text, limit) {
+  for (let index = nodes.length - 1; index >= 0; index -= 1) {
+    const { isRaw, at, text: words } = nodes[index];
+    if (!isRaw || at >= limit) continue;
+    for (let offset = Math.min(at + words.length, limit); offset > at; offset -= 1) {
+      const isBeforeSpace = /[ \t]/.test(text.charAt(offset)) && !/[ \t]/.test(text[offset - 1]);
+      if (isBeforeSpace || /[\u3001-\ud7ff\uf900-\ufefe\uff00-\uffff]/.test(text[offset - 1])) return { index, offset };
+    }
+  }
+  return null;
+}
+
+/** One walk over a text that finds everything but emphasis. */
+class Scan {
+  /** @param {string} text @param {number} from @param {boolean} isOpen */
+  constructor(text, from, isOpen) {
+    const unfinished = isOpen ? UNFINISHED_END.exec(text.slice(Math.max(from, text.length - 40))) : null;
+    this.end = text.length - (unfinished?.[0].length ?? 0);
+    this.text = text.slice(0, this.end);
+    this.at = from;
+    this.isOpen = isOpen;
+    /** @type {any[]} */
+    this.tokens = [];
+    /** The first place that what comes next may still change. */
+    this.pendingAt = unfinished ? this.end : Infinity;
+    /** The first place from which links may still turn into code or into the words of another link. */
+    this.unsureAt = Infinity;
+    /** @type {{token: any, index: number, at: number, isImage: boolean, isActive: boolean}[]} */
+    this.brackets = [];
+    /** @type {Map<number, number[]> | null} places of the runs of backticks, by length, the last one first */
+    this.ticks = null;
+  }
+
+  run() {
+    while (this.at < this.end) {
+      SPECIAL.lastIndex = this.at;
+      const found = SPECIAL.exec(this.text);
+      if (!found) break;
+      this.#special(found[0], found.index);
+    }
+    this.#raw(this.end);
+    for (const { token, at, isActive, isImage } of this.isOpen ? this.brackets : []) {
+      if (!(isActive || isImage) || this.end - at > REACH) continue;
+      token.text = "";
+      this.#isUnsureFrom(at);
+    }
+  }
+
+  /** @param {number} at */
+  #isPendingFrom(at) {
+    this.pendingAt = Math.min(this.pendingAt, at);
+  }
+
+  /** @param {number} at */
+  #isUnsureFrom(at) {
+    this.#isPendingFrom(at);
+    this.unsureAt = Math.min(this.unsureAt, at);
+  }
+
+  /** @param {string} mark @param {number} at */
+  #special(mark, at) {
+    if (mark === "://") {
+      const scheme = /https?$/i.exec(this.text.slice(Math.max(this.at, at - 5), at))?.[0] ?? "";
+      return this.#bareAddress(at - scheme.length, at + 1);
+    }
+    if (mark.length === 4) return this.#bareAddress(at, at + 4);
+    this.#raw(at);
+    if (mark === "\\") this.#escape();
+    else if (mark === "`") this.#code();
+    else if (mark === "[" || mark === "![") this.#bracket(mark);
+    else if (mark === "]") this.#closeBracket();
+    else if (mark === "<") this.#autolink();
+    else if (mark === "&") this.#reference();
+    else if (mark === "\n") this.#break(1);
+    else this.#emphasis(mark);
+  }
+
+  /** Take the characters up to `end` as they are. @param {number} end */
+  #raw(end) {
+    if (end > this.at) this.tokens.push({ kind: "text", text: this.text.slice(this.at, end), at: this.at, isRaw: true });
+    this.at = Math.max(this.at, end);
+  }
+
+  /** @param {string} text what is shown @param {number} size what it takes in the source */
+  #words(text, size) {
+    this.tokens.push({ kind: "text", text });
+    this.at += size;
+  }
+
+  #escape() {
+    const next = this.text.charAt(this.at + 1);
+    if (next === "\n") this.#break(2);
+    else if (PUNCTUATION.test(next)) this.#words(next, 2);
+    else this.#words("\\", 1);
+  }
+
+  /** @param {number} size */
+  #break(size) {
+    const last = this.tokens.at(-1);
+    if (last?.isRaw) last.text = withoutSpaceEnd(last.text);
+    this.tokens.push({ kind: "break" });
+    this.at += size;
+  }
+
+  #reference() {
+    const read = readReference(this.text, this.at);
+    this.#words(read?.text ?? "&", read ? read.end - this.at : 1);
+  }
+
+  /** @param {string} char */
+  #emphasis(char) {
+    let end = this.at + 1;
+    while (this.text[end] === char) end += 1;
+    this.tokens.push(readRun(this.text, this.at, end - this.at));
+    this.at = end;
+  }
+
+  #code() {
+    const start = this.at;
+    let inside = start + 1;
+    while (this.text[inside] === "`") inside += 1;
+    const size = inside - start;
+    const close = this.#nextTicks(size, inside);
+    if (close !== undefined && close - start <= REACH) {
+      this.tokens.push({ kind: "code", text: codeText(this.text.slice(inside, close)) });
+      this.at = close + size;
+      return;
+    }
+    const isPending = this.isOpen && this.end - start <= REACH;
+    if (isPending) {
+      this.#isUnsureFrom(start);
+      const rest = this.text.slice(inside);
+      if (rest && rest.length <= CODE_PROMISE && !rest.includes("\n")) {
+        this.tokens.push({ kind: "code", text: codeText(rest) });
+        this.at = this.end;
+        return;
+      }
+    }
+    this.#words("`".repeat(size), size);
+  }
+
+  /** @param {number} size @param {number} from @returns {number | undefined} */
+  #nextTicks(size, from) {
+    if (!this.ticks) {
+      this.ticks = new Map();
+      for (const { index, 0: ticks } of [...this.text.slice(from).matchAll(/`+/g)].reverse()) {
+        const places = this.ticks.get(ticks.length) ?? [];
+        places.push(from + index);
+        this.ticks.set(ticks.length, places);
+      }
+    }
+    const places = this.ticks.get(size) ?? [];
+    while (places.length && places[places.length - 1] < from) places.pop();
+    return places.at(-1);
+  }
+
+  /** @param {string} mark */
+  #bracket(mark) {
+    const token = { kind: "text", text: mark };
+    this.brackets.push({ token, index: this.tokens.length, at: this.at, isImage: mark !== "[", isActive: true });
+    if (this.brackets.length > BRACKETS_MAX) this.brackets.shift();
+    this.tokens.push(token);
+    this.at += mark.length;
+  }
+
+  #closeBracket() {
+    const opener = this.brackets.pop();
+    const isUsable = opener && (opener.isActive || opener.isImage) && this.at - opener.at <= REACH;
+    if (!isUsable) return this.#words("]", 1);
+    const read = this.at + 1 === this.end ? "unfinished" : readAddress(this.text, this.at + 1);
+    if (read === "unfinished" && this.isOpen) {
+      opener.token.text = "";
+      this.#isUnsureFrom(opener.at);
+      this.at = this.end;
+    } else if (read === null || read === "unfinished") {
+      this.#words("]", 1);
+    } else {
+      const children = pairRuns(this.tokens.splice(opener.index).slice(1), { end: this.at, isOpen: false }).nodes;
+      if (!opener.isImage) this.brackets.forEach((outer) => (outer.isActive = false));
+      this.#link(read.address, opener.isImage ? children : withoutLinks(children), read.end, opener.isImage);
+    }
+  }
+
+  #autolink() {
+    AUTOLINK.lastIndex = this.at;
+    const address = AUTOLINK.exec(this.text)?.[1];
+    const href = address?.includes("@") && !address.includes(":") ? `mailto:${address}` : address;
+    UNFINISHED_AUTOLINK.lastIndex = this.at;
+    if (address && href && readTarget(href)) {
+      this.#link(href, [{ kind: "text", text: address }], this.at + address.length + 2, false);
+    } else if (this.isOpen && UNFINISHED_AUTOLINK.test(this.text)) {
+      this.#isPendingFrom(this.at);
+      this.tokens.push({ kind: "text", text: this.text.slice(this.at + 1) });
+      this.at = this.end;
+    } else {
+      this.#words("<", 1);
+    }
+  }
+
+  /** @param {number} start of what may be an address @param {number} next where to go on if it is none */
+  #bareAddress(start, next) {
+    const read = readBareAddress(this.text, start);
+    const isUnfinished = this.isOpen && read?.isAtEnd;
+    const isLink = read && !isUnfinished && readTarget(read.address);
+    this.#raw(read ? start : next);
+    if (isUnfinished) {
+      this.#isPendingFrom(start);
+      this.#words(this.text.slice(start), this.end - start);
+    } else if (isLink) {
+      this.#link(read.address, [{ kind: "text", text: read.words }], read.end, false);
+    } else {
+      this.#raw(next);
+    }
+  }
+
+  /** @param {string} address @param {any[]} children @param {number} end @param {boolean} isImage */
+  #link(address, children, end, isImage) {
+    this.tokens.push({ kind: "link", target: readTarget(address), children, isImage, at: this.at });
+    this.at = end;
+  }
+}
+
+/**
+ * Read `(address "title")`; the title is not used, it could say another place than the address.
+ * @param {string} text @param {number} at where `(` has to stand
+ * @returns {{address: string, end: number} | "unfinished" | null}
+ */
+function readAddress(text, at) {
+  if (text[at] !== "(") return null;
+  const start = skipSpace(text, at + 1);
+  const isPointed = text[start] === "<";
+  let place = isPointed ? start + 1 : start;
+  for (let depth = 0; ; place += 1) {
+    const char = text.charAt(place);
+    if (char === "") return "unfinished";
+    if (place - start > REACH) return null;
+    if (char === "\\" && PUNCTUATION.test(text.charAt(place + 1))) place += 1;
+    else if (isPointed && char === ">") break;
+    else if (isPointed ? "<\n".includes(char) : char < " " && !" \t\n".includes(char)) return null;
+    else if (isPointed) continue;
+    else if (" \t\n".includes(char)) break;
+    else if (char === "(" && ++depth > BRACKETS_MAX) return null;
+    else if (char === ")" && --depth < 0) break;
+  }
+  return readTitle(text, start, isPointed ? place + 1 : place);
+}
+
+/** @param {string} text @param {number} start of the address @param {number} end of the address */
+function readTitle(text, start, end) {
+  const written = text.slice(start, end);
+  const address = unescapeText(written.startsWith("<") ? written.slice(1, -1) : written);
+  let place = skipSpace(text, end);
+  const quote = { '"': '"', "'": "'", "(": ")" }[text.charAt(place)];
+  if (quote && place > end) {
+    for (place += 1; text.charAt(place) !== quote; place += 1) {
+      if (place >= text.length) return "unfinished";
+      if (place - end > REACH) return null;
+      if (text[place] === "\\") place += 1;
+    }
+    place = skipSpace(text, place + 1);
+  }
+  if (place >= text.length) return "unfinished";
+  return text[place] === ")" ? { address, end: place + 1 } : null;
+}
+
+/** @param {string} text @param {number} at */
+function skipSpace(text, at) {
+  while (at < text.length && " \t\n".includes(text[at])) at += 1;
+  return at;
+}
+
+/** @param {string} written */
+function codeText(written) {
+  const text = written.replaceAll("\n", " ");
+  return /^ .* $/.test(text) && text.trim() ? text.slice(1, -1) : text;
+}
+
+/** A link holds no link: what stands inside is its words. @param {any[]} nodes @returns {any[]} */
+function withoutLinks(nodes) {
+  return nodes.flatMap((node) => {
+    if (node.kind === "link" && !node.isImage) return node.children;
+    return node.children ? [{ ...node, children: withoutLinks(node.children) }] : [node];
+  });
+}
+
+/**
+ * Leave out spaces and tabs at the end (and no other white space: a text may be cut after that).
+ * @param {string} text
+ */
+export function withoutSpaceEnd(text) {
+  let end = text.length;
+  while (end > 0 && (text[end - 1] === " " || text[end - 1] === "\t")) end -= 1;
+  return text.slice(0, end);
+}
+
+/**
+ * Join neighbouring words, turn marks that found no partner into words, and link bare mailboxes.
+ * @param {any[]} tokens @param {{linksBefore: number, linksMailboxes: boolean}} options @returns {InlineNode[]}
+ */
+function tidy(tokens, options) {
+  /** @type {InlineNode[]} */
+  const nodes = [];
+  let words = "";
+  const flush = () => {
+    nodes.push(...(options.linksMailboxes ? withMailboxes(words) : words ? [textNode(words)] : []));
+    words = "";
+  };
+  for (const token of tokens) {
+    const { kind, text, isImage } = token;
+    if (kind === "run") words += token.char.repeat(token.left);
+    else if (kind === "text") words += text;
+    else {
+      flush();
+      if (kind === "break") nodes.push({ kind });
+      else if (kind === "code") nodes.push({ kind, text });
+      else if (kind === "link") {
+        const target = token.at < options.linksBefore ? token.target : null;
+        nodes.push({ kind, target, isImage, children: tidy(token.children, { ...options, linksMailboxes: false }) });
+      } else nodes.push({ kind, children: tidy(token.children, options) });
+    }
+  }
+  flush();
+  return nodes;
+}
+
+/** @param {string} text @returns {InlineNode} */
+function textNode(text) {
+  return { kind: "text", text };
+}
+
+/** @param {string} words @returns {InlineNode[]} */
+function withMailboxes(words) {
+  /** @type {InlineNode[]} */
+  const nodes = [];
+  let from = 0;
+  for (const { at, end } of findMailboxes(words)) {
+    const target = readTarget(`mailto:${words.slice(at, end)}`);
+    if (at > from) nodes.push(textNode(words.slice(from, at)));
+    nodes.push({ kind: "link", target, isImage: false, children: [textNode(words.slice(at, end))] });
+    from = end;
+  }
+  if (from < words.length) nodes.push(textNode(words.slice(from)));
+  return nodes;
+}
+
+/** The words of some nodes, without any mark. @param {InlineNode[]} nodes @returns {string} */
+export function wordsOf(nodes) {
+  return nodes.map((node) => ("children" in node ? wordsOf(node.children) : "text" in node ? node.text : "\n")).join("");
+}
