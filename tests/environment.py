@@ -1,7 +1,7 @@
 """The environment tests run in: a plugin of pytest, loaded before Django reads its settings.
 
-Nothing of the developer's own settings, `.env` or `var/` takes part. DATABASE_URL is kept: it says
-which database the tests run on.
+Nothing of the developer's own settings, `.env` or `var/` takes part. TEST_DATABASE (`sqlite` or
+`postgres`) says which database the tests run on; DATABASE_URL names one that is there already.
 """
 
 import atexit
@@ -26,3 +26,8 @@ os.environ["CHATBOT_VAR"] = VAR_DIR
 os.environ["SECRET_KEY"] = "only-for-tests-only-for-tests-only-for-tests"
 # Nobody listens there: a test that needs Redis starts one.
 os.environ["REDIS_URL"] = f"unix://{VAR_DIR}/no-redis.sock"
+
+if os.environ.get("TEST_DATABASE") == "postgres" and not os.environ.get("DATABASE_URL"):
+    from tests import postgres
+
+    os.environ["DATABASE_URL"] = postgres.start()

@@ -41,10 +41,11 @@ _CATCH_UP_S = 0.5
 class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     """One visitor's tab."""
 
-    def __init__(self) -> None:
+    def __init__(self, carrier: runner.Runner | None = None) -> None:
+        """`carrier` is the process's runner unless said otherwise."""
         super().__init__()
         self.locale = "en"
-        self._runner = runner.here()
+        self._runner = carrier or runner.here()
         self._frame_limit = FrameLimit(settings.LIMIT_FRAMES_PER_10S)
         self._bad_frames = 0
         self._visitor_id: str | None = None
