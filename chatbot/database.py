@@ -6,6 +6,7 @@ opens and closes a connection around every call.
 """
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -49,6 +50,12 @@ def close() -> None:
     if _threads is None:
         return
     closing, _threads = _threads, None
-    for _ in range(closing._max_workers):
-        closing.submit(connections.close_all)
+    everyone = threading.Barrier(len(closing._threads))  # else one thread might close them for all
+    for _ in range(everyone.parties):
+        closing.submit(_close_connections, everyone)
     closing.shutdown(wait=True)
+
+
+def _close_connections(everyone: threading.Barrier) -> None:
+    everyone.wait(timeout=30)
+    connections.close_all()
