@@ -58,5 +58,19 @@ async def count(state: State, kinds: Sequence[str]) -> dict[str, int] | None:
     return counts
 
 
+async def queued(state: State, queues: Sequence[str]) -> dict[str, int] | None:
+    """Return how many messages wait in each queue; None when Redis is away.
+
+    Celery keeps a queue as a list under its own name.
+    """
+    lengths: dict[str, int] = {}
+    for queue in queues:
+        found = await state.call("LLEN", queue)
+        if found is None:
+            return None
+        lengths[queue] = int(found)
+    return lengths
+
+
 def _key(kind: str) -> str:
     return f"{PREFIX}here:{kind}"

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.db import transaction
+from django.db.models import Q
 
 from conversations.models import Completion, HourlyCounter, Turn
 
@@ -68,9 +69,12 @@ def total(rows: Iterable[HourlyCounter]) -> Tally:
     return tally
 
 
-def since(start: datetime) -> list[HourlyCounter]:
-    """Return the rows of the hours that began at `start` or later, oldest first."""
-    return list(HourlyCounter.objects.filter(hour__gte=start).order_by("hour"))
+def between(*spans: tuple[datetime, datetime]) -> list[HourlyCounter]:
+    """Return the rows of the hours that began within any of these spans (the end excluded), oldest first."""
+    wanted = Q()
+    for start, end in spans:
+        wanted |= Q(hour__gte=start, hour__lt=end)
+    return list(HourlyCounter.objects.filter(wanted).order_by("hour"))
 
 
 def quantile_ms(buckets: Sequence[int], share: float) -> float | None:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.db import models
@@ -13,7 +14,15 @@ _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o,
 
 def new_id() -> str:
     """Return a ULID in lower case: 48 bits of milliseconds, 80 random bits (github.com/ulid/spec)."""
-    number = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
+    return _written((time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10)))
+
+
+def first_id_at(instant: datetime) -> str:
+    """Return the least id that can have been made at `instant` or later."""
+    return _written(int(instant.timestamp() * 1000) << 80)
+
+
+def _written(number: int) -> str:
     return "".join([_DIGITS[number >> shift & 31] for shift in range(125, -1, -5)])
 
 

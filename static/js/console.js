@@ -1,11 +1,10 @@
 /** Start-up of the console's pages: appearance, and a word when the server cannot be reached. */
 
-import { part } from "./view/element.js";
-import { setUpAppearance } from "./view/panel.js";
+import { setUpAppearance } from "./appearance.js";
 
 setUpAppearance();
 
-const lost = part("[data-lost]");
+const lost = /** @type {HTMLElement} */ (document.querySelector("[data-lost]"));
 for (const failure of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
   document.body.addEventListener(failure, () => { lost.hidden = false; });
 }

@@ -63,8 +63,8 @@ async def test_pages_and_files_answer_in_the_same_application() -> None:
             sent.append(message)
 
         scope = {
-            "type": "http", "method": "GET", "path": path, "root_path": "", "query_string": b"", "server": None,
-            "scheme": "http", "headers": [(b"host", b"localhost")], "client": ("127.0.0.1", 1),
+            "type": "http", "method": "GET", "path": path, "root_path": "", "query_string": b"",
+            "scheme": "http", "headers": [(b"host", b"localhost")], "client": ("127.0.0.1", 1), "server": None,
         }  # fmt: skip
         await application(scope, receive, send)
         status: int = sent[0]["status"]

@@ -76,8 +76,10 @@ def test_assistants_and_hours_are_kept_apart() -> None:
     )
 
     assert sorted(HourlyCounter.objects.values_list("turns", flat=True)) == [1, 1, 2]
-    assert counters.total(counters.since(START.replace(minute=0))).counts["turns"] == 4
-    assert counters.total(counters.since(START)).counts["turns"] == 1
+    hour, end = START.replace(minute=0), START + timedelta(days=1)
+    assert counters.total(counters.between((hour, end))).counts["turns"] == 4
+    assert counters.total(counters.between((START, end))).counts["turns"] == 1
+    assert counters.total(counters.between((hour, START), (end, end))).counts["turns"] == 3
 
 
 @pytest.mark.django_db

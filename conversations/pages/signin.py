@@ -1,0 +1,73 @@
+"""The staff's sign-in: a name, a password, and a bounded number of tries."""
+
+import math
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from django import forms
+from django.conf import settings
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.views import LoginView
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from chatbot.addresses import limit_key
+from chatbot.state import State
+
+TRIES, WINDOW_S = 5, 15 * 60  # for one name from one address
+TRIES_OF_ADDRESS = 30  # so that trying many names is no way around
+
+
+class SignInForm(AuthenticationForm):
+    """Checks a name and password. Wrong tries count; a right one forgets them."""
+
+    error_messages = {
+        "invalid_login": _("Name or password is wrong."),
+        "inactive": _("This account is closed."),
+    }
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse before the password is looked at when there were too many tries."""
+        name = (self.cleaned_data.get("username") or "").casefold()
+        address = limit_key(self.request.META.get("REMOTE_ADDR", "")) if self.request else ""
+        keys = [f"sign-in:{address}:{name}", f"sign-in:{address}"]
+        wait_s = _take(keys)
+        if wait_s:
+            minutes = math.ceil(wait_s / 60)
+            raise forms.ValidationError(
+                ngettext(
+                    "Too many tries. You can try again in %(number)d minute.",
+                    "Too many tries. You can try again in %(number)d minutes.",
+                    minutes,
+                )
+                % {"number": minutes},
+                code="too_many",
+            )
+        cleaned: dict[str, Any] = super().clean()
+        _give_back([keys[0]] * TRIES + keys[1:])
+        return cleaned
+
+
+class SignInView(LoginView):
+    """The sign-in page."""
+
+    authentication_form = SignInForm
+
+
+@async_to_sync
+async def _take(keys: list[str]) -> float | None:
+    """Count a try; return the seconds to wait if there were too many, None when Redis is away."""
+    state = State(settings.REDIS_URL)
+    try:
+        return await state.take(keys, [TRIES, TRIES_OF_ADDRESS], window_s=WINDOW_S)
+    finally:
+        await state.aclose()
+
+
+@async_to_sync
+async def _give_back(keys: list[str]) -> None:
+    state = State(settings.REDIS_URL)
+    try:
+        state.give_back(keys)
+    finally:
+        await state.aclose()
