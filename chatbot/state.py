@@ -238,7 +238,7 @@ class Listener:
                 await asyncio.sleep(_AWAY_S / 2)
             finally:
                 self._pubsub = None
-                await pubsub.aclose()
+                await pubsub.aclose()  # type: ignore[no-untyped-call]
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -284,7 +284,7 @@ class Reader:
         keys = list(self._after)
         command = ["XREAD", "BLOCK", _READ_BLOCK_MS, "STREAMS"]
         reading = asyncio.ensure_future(
-            self._client.execute_command(
+            self._client.execute_command(  # type: ignore[no-untyped-call]
                 *command, *(PREFIX + key for key in keys), *(self._after[key] for key in keys)
             )
         )
