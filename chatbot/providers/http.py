@@ -20,8 +20,7 @@ from chatbot.providers.wire import Reader, Wire
 Piece = TypeVar("Piece")
 
 OK = 200
-PACE_S = 0.03  # between two reads once the answer is visible: more deltas a wake-up, less work for each
-FULL_READ_BYTES = 16384  # a read of this size left more behind: no pause before the next
+PACE_S = 0.03  # at most between two reads once the answer is visible: more deltas a wake-up, less work each
 END_S = 2.0  # for usage and the end mark, once the answer itself has finished
 DRAIN_S = 0.1  # for the end of the body after the end mark; the connection is used again
 ERROR_BYTES = 65536  # of an error's body: more is no explanation
@@ -32,8 +31,8 @@ VAGUE = ("", "text/plain", "application/octet-stream")  # what careless servers 
 class HttpProvider:
     """Asks a service that speaks `wire` over `transport`.
 
-    The first delta is handed on at once. After the first TextDelta, reads are `pace_s` apart and
-    what came in between comes out as one delta.
+    The first delta is handed on at once. After the first TextDelta the stream is read on a beat of
+    `pace_s` (0: as it comes), and what came in between comes out as one delta.
     """
 
     def __init__(
@@ -86,7 +85,6 @@ class HttpProvider:
                     if isinstance(error, TimeoutError):
                         raise
                     raise IncompleteStream("The connection broke off in the middle of the answer.") from error
-                read_at = clock()
                 failure = _take_all(reader.take, splitter.feed(piece) if piece else splitter.end())
                 for delta in reader.deltas():
                     visible = visible or type(delta) is TextDelta
@@ -100,9 +98,9 @@ class HttpProvider:
                     watch.due = min(clock() + (END_S if reader.finish else limits.idle_s), total_at)
                 if reader.finish is None:
                     watch.check()
-                if visible and reader.finish is None:
-                    pause_s = 0.0 if len(piece) >= FULL_READ_BYTES else read_at + self._pace_s - clock()
-                    await asyncio.sleep(max(0.0, pause_s))
+                if visible and reader.finish is None and self._pace_s:
+                    # All streams pause to the same beat: one turn of the event loop serves many.
+                    await answer.pause((clock() // self._pace_s + 1) * self._pace_s)
             finished = reader.end()
             watch.due = clock() + DRAIN_S
             with suppress(TimeoutError, ConnectionError), watch:
@@ -118,7 +116,7 @@ class HttpProvider:
         finally:
             watch.close()
             if answer is not None:
-                await answer.aclose()
+                answer.close()
 
     async def aclose(self) -> None:
         await self._transport.aclose()

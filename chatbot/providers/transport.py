@@ -1,7 +1,8 @@
-"""Connections to one service: httpx over aiohttp, with its errors turned into ours.
+"""Connections to one service: an httpx client whose bytes aiohttp carries, with errors turned into ours.
 
-aiohttp carries the bytes because httpx's own transport costs more than half of the CPU of a relayed
-stream, and loses pool slots when requests are cancelled (httpcore #1093).
+httpx's own transport costs more than half of the CPU of a relayed stream, and loses pool slots when
+requests are cancelled (httpcore #1093). The bridge to aiohttp is our own and short: it names errors
+as aiohttp does, and lets a stream be read without a layer between.
 """
 
 import asyncio
@@ -15,9 +16,9 @@ from functools import cache
 
 import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
+import yarl
 
-from chatbot.providers.errors import ProviderError, TryLater
+from chatbot.providers.errors import NotUsable, ProviderError, TryLater
 
 CONNECTIONS = 1000  # at once, to one service; far above what one process can answer
 KEEP_ALIVE_S = 60.0  # an idle connection saves the next request a TLS handshake
@@ -28,6 +29,9 @@ HEADERS = {
     "Content-Type": "application/json",
     "Accept-Encoding": "identity",  # a compressed stream arrives in lumps
 }
+
+# aiohttp has undone the encoding: httpx shall not try again. It would send cookies back.
+KEPT_FROM_HTTPX = (b"content-encoding", b"set-cookie")
 
 # At INFO httpx logs every URL, and some services want their token in it.
 logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -55,12 +59,7 @@ class Transport:
         self._service = service
         self._connections = connections
         self._client = httpx.AsyncClient(
-            transport=AiohttpTransport(
-                client=self._session,
-                proxy=httpx.Proxy(proxy) if proxy else None,
-                trust_env=False,
-                verify=False,  # its own context goes unused: the session brings one that verifies
-            ),
+            transport=_Bridge(proxy=proxy, connections=connections),
             auth=auth,
             headers={**HEADERS, **(headers or {})},
             params=dict(query or {}),
@@ -68,42 +67,25 @@ class Transport:
             follow_redirects=False,
         )
 
-    def _session(self) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=self._connections,
-                keepalive_timeout=KEEP_ALIVE_S,
-                ssl=_trusted(),
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(),
-            max_field_size=MAX_FIELD_BYTES,
-            trust_env=False,
-            auto_decompress=False,
-        )
-
     async def post(self, url: str, body: bytes, *, headers: Mapping[str, str], connect_s: float) -> "Answer":
         """Send a request and return the answer once its head is there. Raises TryLater (`unavailable`)
         when no connection comes about in `connect_s`, or it breaks before the answer begins."""
-        request = self._client.build_request(
-            "POST",
-            url,
-            content=body,
-            headers=headers,
-            timeout=httpx.Timeout(None, connect=connect_s, pool=connect_s),
-        )
+        timeout = httpx.Timeout(None, connect=connect_s, pool=connect_s)
+        request = self._client.build_request("POST", url, content=body, headers=headers, timeout=timeout)
         try:
-            return Answer(await self._client.send(request, stream=True))
-        except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
+            response = await self._client.send(request, stream=True)
+        except (aiohttp.ClientError, OSError) as error:
             raise self._unavailable(error, connect_s) from error
+        except ValueError as error:
+            message = f"The key of `{self._service}` holds characters that no header can carry."
+            raise NotUsable("auth", message) from error
+        return Answer(response.extensions["aiohttp"])
 
     async def aclose(self) -> None:
         await self._client.aclose()
 
     def _unavailable(self, error: Exception, connect_s: float) -> ProviderError:
-        """httpx-aiohttp 0.2.0 calls a refused connection a ConnectTimeout: the cause knows better."""
-        cause = error.__cause__ if isinstance(error, httpx.HTTPError) and error.__cause__ else error
-        match cause:
+        match error:
             case aiohttp.ClientConnectorDNSError() | socket.gaierror():
                 reason = "its name is not known"
             case aiohttp.ClientConnectorCertificateError():
@@ -114,39 +96,34 @@ class Transport:
                 reason = "the proxy did not connect"
             case aiohttp.ServerTimeoutError() | TimeoutError():
                 reason = f"no connection came about in {connect_s:g} s"
-            case aiohttp.ClientConnectorError() | OSError() if cause.errno is not None:
-                reason = os.strerror(cause.errno).lower()
+            case aiohttp.ClientConnectorError() | OSError() if error.errno is not None:
+                reason = os.strerror(error.errno).lower()
             case aiohttp.ServerDisconnectedError():
                 reason = "it hung up without an answer"
             case aiohttp.ClientResponseError():
                 message = f"`{self._service}` answered with something that is not HTTP."
                 return TryLater("bad_response", message)
             case _:
-                reason = type(cause).__name__
+                reason = type(error).__name__
         return TryLater("unavailable", f"`{self._service}` could not be reached: {reason}.")
 
 
 class Answer:
-    """A response whose body has yet to be read. `headers` has lower-case names."""
+    """A response whose body has yet to be read. `headers` takes names in any case."""
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
-        self.status = response.status_code
+        self._content = response.content
+        self.status = response.status
         self.headers: Mapping[str, str] = response.headers
-        encoded = response.headers.get("content-encoding", "identity") != "identity"
-        self._pieces: AsyncIterator[bytes] = (
-            response.aiter_bytes() if encoded else response.stream.__aiter__()  # type: ignore[union-attr]
-        )
 
     async def read(self) -> bytes:
-        """Return the bytes that have come, waiting for the first; empty at the end of the body.
+        """Return all bytes that have come, waiting for the first; empty at the end of the body.
 
         Raises ConnectionError when the connection broke off before that."""
         try:
-            return await anext(self._pieces)
-        except StopAsyncIteration:
-            return b""
-        except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
+            return await self._content.readany()
+        except (aiohttp.ClientError, OSError) as error:
             raise ConnectionError("The connection broke off.") from error
 
     async def body(self, *, at_most: int) -> bytes:
@@ -157,7 +134,89 @@ class Answer:
                 body += piece
         return bytes(body[:at_most])
 
+    async def pause(self, until: float) -> None:
+        """Take nothing from the network before `until` (loop time): what comes meanwhile waits in the
+        kernel, and one wake-up fetches it all."""
+        connection = self._response.connection
+        network = connection and connection.transport
+        if not network:
+            return  # the body has ended
+        loop = asyncio.get_running_loop()
+        over: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_at(until, _wake, over)
+        network.pause_reading()
+        try:
+            await over
+        finally:
+            timer.cancel()
+            network.resume_reading()
+
+    def close(self) -> None:
+        """Give the connection back if the body was read to its end, else close it. Waits for nothing,
+        so it is done even in a task that is being cancelled."""
+        if self._content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
+
+
+def _wake(sleeper: asyncio.Future[None]) -> None:
+    if not sleeper.done():
+        sleeper.set_result(None)
+
+
+class _Bridge(httpx.AsyncBaseTransport):
+    """Sends httpx's requests through an aiohttp session, made in the loop of the first request."""
+
+    def __init__(self, *, proxy: str | None, connections: int) -> None:
+        self._proxy = proxy
+        self._connections = connections
+        self._session: aiohttp.ClientSession | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._session is None:
+            self._session = self._open()
+        limits = request.extensions["timeout"]
+        response = await self._session.request(
+            request.method,
+            yarl.URL(str(request.url), encoded=True),  # as signed
+            headers=request.headers,
+            data=request.content,
+            allow_redirects=False,
+            proxy=self._proxy,
+            timeout=aiohttp.ClientTimeout(connect=limits["pool"], sock_connect=limits["connect"]),
+        )
+        return httpx.Response(
+            response.status,
+            headers=[pair for pair in response.raw_headers if pair[0].lower() not in KEPT_FROM_HTTPX],
+            stream=_Body(response),
+            extensions={"aiohttp": response},
+        )
+
     async def aclose(self) -> None:
-        """Give the connection back if the body was read to its end, else close it. Done even when
-        the task is being cancelled."""
-        await asyncio.shield(self._response.aclose())
+        if self._session is not None:
+            await self._session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=self._connections, keepalive_timeout=KEEP_ALIVE_S, ssl=_trusted()
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            max_field_size=MAX_FIELD_BYTES,
+            trust_env=False,
+        )
+
+
+class _Body(httpx.AsyncByteStream):
+    """For the auth flows, which read an answer before they send the request again."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._response.content.iter_any():
+            yield piece
+
+    async def aclose(self) -> None:
+        self._response.close()
