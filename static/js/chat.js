@@ -34,13 +34,14 @@ const band = new ConnectionBand(part(".connection"), speaker, showSoon);
 const refused = new RefusedLine(part(".refused"), speaker);
 const list = new MessageList(section, {
   name,
+  house,
   locale,
   speaker,
   ask: send,
-  retry: (turn_id) => visit.retry(turn_id),
+  retry,
   rate: (message_id, feedback) => visit.rate(message_id, feedback),
   sendAgain: (item_id) => visit.outbox.again(item_id),
-  remove: (item_id) => visit.outbox.remove(item_id),
+  remove,
 });
 const conversations = new ConversationList(
   part(".conversation-list"),
@@ -54,6 +55,7 @@ let shown = visit.state;
 let here = visit.here;
 let isDirty = true;
 let isScheduled = false;
+let isSwitching = false; // the visitor chose another conversation
 let added = "";
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let tick;
@@ -63,6 +65,18 @@ function send(text) {
   unread.reset();
   visit.send(text);
   follower.toEnd();
+}
+
+/** @param {string} turn_id */
+function retry(turn_id) {
+  visit.retry(turn_id);
+  section.focus({ preventScroll: true }); // the button goes away
+}
+
+/** @param {string} item_id */
+function remove(item_id) {
+  visit.outbox.remove(item_id);
+  section.focus({ preventScroll: true });
 }
 
 function showSoon() {
@@ -103,7 +117,8 @@ function show() {
   const rows = rowsOf(state, { waiting, unreadFrom: unread.from, isAskingOlder, isAway, heldUntil: outbox.heldUntil, now });
   follower.steadily(() => list.show(rows));
   composer.show({
-    draft: `${assistant}.${here ?? "new"}`,
+    draft: here || state.assistant ? `${assistant}.${here ?? "new"}` : null,
+    isSwitching,
     maxChars: state.limits?.message_max_chars ?? Infinity,
     isRunning: state.turn !== null,
     isStopping: visit.isStopping,
@@ -115,6 +130,7 @@ function show() {
   if (isMoved) {
     setRoute(here);
     follower.toEnd();
+    isSwitching = false;
   }
   clearTimeout(tick);
   if (refused.isHeld || (waiting.length && outbox.heldUntil > now)) tick = setTimeout(showSoon, TICK_MS);
@@ -151,6 +167,7 @@ section.addEventListener("scroll", () => section.scrollTop < NEAR_TOP_PX && !fol
 addEventListener("hashchange", () => {
   const wanted = route();
   if (wanted === undefined) return;
+  isSwitching = wanted !== visit.here;
   unread.reset();
   visit.open(wanted);
   showSoon();
@@ -169,7 +186,7 @@ part(".skip").addEventListener("click", (event) => {
 setUpSheet();
 setUpLanguage();
 setUpAppearance();
-setUpMenu(visit, paint);
+setUpMenu(visit, house, paint);
 if (matchMedia("(hover: hover)").matches) composer.focus();
 showSoon();
 visit.begin();

@@ -12,7 +12,8 @@ const DRAFT = "draft.";
 
 /**
  * @typedef {object} Situation
- * @property {string} draft the name the draft is kept under
+ * @property {string | null} draft the name the draft is kept under; null while it is not known where one is
+ * @property {boolean} isSwitching the visitor chose another conversation: what was being written stays there
  * @property {number} maxChars Infinity while unknown
  * @property {boolean} isRunning an answer is being written
  * @property {boolean} isStopping
@@ -26,7 +27,7 @@ export class Composer {
   #stop = /** @type {HTMLButtonElement} */ (part(".send.stop"));
   #left = part(".composer .left");
   /** @type {Situation} */
-  #situation = { draft: "", maxChars: Infinity, isRunning: false, isStopping: false, isHeld: false };
+  #situation = { draft: null, isSwitching: false, maxChars: Infinity, isRunning: false, isStopping: false, isHeld: false };
 
   /**
    * @param {object} acts
@@ -50,10 +51,7 @@ export class Composer {
       this.#keepDraft();
       this.#show();
     });
-    this.#stop.addEventListener("click", () => {
-      this.#field.focus();
-      acts.stop();
-    });
+    this.#stop.addEventListener("click", () => acts.stop());
     document.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || event.defaultPrevented || isComposing(event)) return;
       if (this.#situation.isRunning && !document.querySelector("dialog[open], :popover-open")) acts.stop();
@@ -66,9 +64,9 @@ export class Composer {
 
   /** @param {Situation} situation */
   show(situation) {
-    const isMoved = situation.draft !== this.#situation.draft;
+    const before = this.#situation.draft;
     this.#situation = situation;
-    if (isMoved) this.#changeDraft();
+    if (situation.draft !== before) this.#changeDraft(before);
     this.#show();
   }
 
@@ -95,7 +93,7 @@ export class Composer {
     this.#send.hidden = isRunning && !text;
     this.#stop.hidden = !isRunning;
     this.#stop.setAttribute("aria-disabled", String(isStopping));
-    if (hadFocus && !isRunning) this.#field.focus();
+    if (hadFocus && !isRunning && matchMedia("(hover: hover)").matches) this.focus(); // the button goes away
     this.#grow();
     this.acts.measure(excess);
   }
@@ -108,17 +106,18 @@ export class Composer {
     this.#field.rows = Math.max(1, Math.floor(this.#field.scrollHeight / line));
   }
 
-  /** Another conversation: its draft. What was typed before the first one was known goes with it. */
-  #changeDraft() {
-    const draft = kept(DRAFT + this.#situation.draft);
-    if (draft !== null || this.#isSettled) this.#field.value = draft ?? "";
-    this.#isSettled = true;
+  /** Another conversation, and its draft; but what is being written goes along into one that opens by itself. @param {string | null} before */
+  #changeDraft(before) {
+    const { draft, isSwitching } = this.#situation;
+    if (this.#field.value && !isSwitching) {
+      if (before) forget(DRAFT + before);
+      this.#keepDraft();
+    } else this.#field.value = (draft && kept(DRAFT + draft)) ?? "";
   }
-
-  #isSettled = false;
 
   #keepDraft() {
     const { draft } = this.#situation;
+    if (draft === null) return;
     if (this.#field.value) keep(DRAFT + draft, this.#field.value);
     else forget(DRAFT + draft);
   }

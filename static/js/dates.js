@@ -32,8 +32,8 @@ export function dayOf(at, now) {
 /** "Today, 14:18" @param {number} at @param {number} now */
 export const dayAndTimeOf = (at, now) => words.dayAt(dayOf(at, now), timeOf(at));
 
-/** "14:21" for today, else "12 Nov" @param {number} at @param {number} now */
-export const shortOf = (at, now) => (daysBefore(at, now) === 0 ? timeOf(at) : dateOf(at, now));
+/** "14:21" for today and yesterday, else "12 Nov" @param {number} at @param {number} now */
+export const shortOf = (at, now) => (daysBefore(at, now) <= 1 ? timeOf(at) : dateOf(at, now));
 
 /** @param {number} at @param {number} now */
 function dateOf(at, now) {

@@ -6,11 +6,12 @@ import { dayAndTimeOf } from "./dates.js";
 /**
  * @param {import("./timeline.js").State} state
  * @param {"text" | "json"} kind
+ * @param {string} house whose assistant it is
  */
-export function download(state, kind) {
+export function download(state, kind, house) {
   const title = state.conversation?.title || words.newConversation;
   const [body, type, ending] =
-    kind === "json" ? [asJson(state), "application/json", "json"] : [asText(state, title), "text/plain;charset=utf-8", "txt"];
+    kind === "json" ? [asJson(state), "application/json", "json"] : [asText(state, title, house), "text/plain;charset=utf-8", "txt"];
   const url = URL.createObjectURL(new Blob([body], { type }));
   const link = document.createElement("a");
   link.href = url;
@@ -33,9 +34,9 @@ function asJson({ assistant, conversation, messages }) {
   return JSON.stringify({ assistant: assistant?.name, conversation, messages: shown }, null, 2);
 }
 
-/** @param {import("./timeline.js").State} state @param {string} title */
-function asText({ assistant, messages }, title) {
-  const names = { visitor: words.you, assistant: `${assistant?.name} (AI)`, agent: words.team };
+/** @param {import("./timeline.js").State} state @param {string} title @param {string} house */
+function asText({ assistant, messages }, title, house) {
+  const names = { visitor: words.you, assistant: `${assistant?.name} (AI)`, agent: words.team(house) };
   const parts = messages.map(({ role, text, created_at }) => {
     const at = created_at ? dayAndTimeOf(Date.parse(created_at), Date.parse(created_at) + 2 * 24 * 3600 * 1000) : "";
     return `${names[role]} · ${at}\n${text}\n`;

@@ -11,7 +11,7 @@
  * @typedef {{key: string, kind: "day", text: string}} DayRow
  * @typedef {{key: string, kind: "unread"}} UnreadRow
  * @typedef {{key: string, kind: "question", text: string, at: number | null, foot: Foot | null}} QuestionRow
- * @typedef {{key: string, kind: "answer", message: Message, isRunning: boolean, isLast: boolean, showsWho: boolean, ending: string | null}} AnswerRow
+ * @typedef {{key: string, kind: "answer", message: Message, isRunning: boolean, isLast: boolean, isRetryable: boolean, showsWho: boolean, ending: string | null}} AnswerRow
  *   `ending` says how it ended, where that was not in good order
  * @typedef {{key: string, kind: "earlier", message: Message}} EarlierRow
  * @typedef {{key: string, kind: "agent", message: Message, showsWho: boolean}} AgentRow
@@ -72,7 +72,9 @@ export function rowsOf(state, around) {
       if (message.role === "agent") rows.push({ key: message.id, kind: "agent", message, showsWho });
       else {
         const ending = endingOf(message, state.failures[message.turn_id ?? ""]);
-        rows.push({ key: message.id, kind: "answer", message, isRunning, isLast: message === last, showsWho, ending });
+        const isLast = message === last;
+        const isRetryable = isLast && state.conversation?.status === "open";
+        rows.push({ key: message.id, kind: "answer", message, isRunning, isLast, isRetryable, showsWho, ending });
       }
     }
     speaker = isReplaced ? "" : rows.at(-1)?.kind === "refusal" ? "assistant" : message.role;

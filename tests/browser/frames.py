@@ -123,6 +123,6 @@ def error(code: str, text: str = "", **more: Any) -> Frame:
     return {"type": "error", "code": code, "text": text or code, **more}
 
 
-def line(id: str, title: str, last_line: str, at: str) -> Frame:
+def listed(id: str, title: str, last_line: str, at: str) -> Frame:
     """Return a conversation as a row of the list."""
     return {"id": id, "title": title, "status": "open", "last_message_at": at, "last_line": last_line}

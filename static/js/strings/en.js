@@ -20,7 +20,8 @@ export default {
   olderComing: "Earlier messages are coming…",
 
   you: "You",
-  team: "Team",
+  /** @param {string} house */
+  team: (house) => `${house} team`,
   unread: "New",
   earlierAnswer: "Earlier answer",
   stillLooking: "Still looking that up",

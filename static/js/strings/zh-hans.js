@@ -16,7 +16,7 @@ export default {
   olderComing: "正在读取更早的消息……",
 
   you: "您",
-  team: "客服团队",
+  team: (house) => `${house} 团队`,
   unread: "新消息",
   earlierAnswer: "之前的回答",
   stillLooking: "还在为您查找",

@@ -14,6 +14,7 @@ import { FeedbackForm } from "./feedback.js";
  *
  * @typedef {object} Around what answers share
  * @property {string} name of the assistant
+ * @property {string} house whose assistant it is
  * @property {string} locale of the page
  * @property {import("./speaker.js").Speaker} speaker
  * @property {(turn_id: string) => void} retry
@@ -47,7 +48,7 @@ export class AnswerView {
   constructor(row, around) {
     this.row = row;
     this.around = around;
-    this.#who = whoRow(around.name, element("span", { class: "mark small" }, icon("north")), element("span", { class: "badge" }, "AI"), this.#time);
+    this.#who = assistantRow(around.name, this.#time);
     this.element.append(this.#who, this.#body, this.#ending, this.#actions);
     this.#setTime(row.message.created_at ? Date.parse(row.message.created_at) : Date.now());
     if (row.isRunning) this.#begin();
@@ -77,6 +78,7 @@ export class AnswerView {
 
   #begin() {
     this.element.setAttribute("aria-busy", "true");
+    this.#body.replaceChildren();
     this.#body.hidden = true;
     this.#ending.before(this.#waiting);
     const wait = (/** @type {string} */ sentence, /** @type {number} */ after_ms) =>
@@ -98,10 +100,13 @@ export class AnswerView {
   /** Show exactly `text` of the running answer, by adding to what is there where that is possible. @param {string} text */
   #catchUp(text) {
     const shown = this.#stream?.text ?? "";
-    if (!text.startsWith(shown)) {
+    if (text.startsWith(shown)) this.append(text.slice(shown.length));
+    else {
       this.#stream = null;
-      this.append(text);
-    } else this.append(text.slice(shown.length));
+      this.#sentences = new Sentences();
+      if (text) this.append(text);
+      else this.#begin();
+    }
   }
 
   #endWaiting() {
@@ -148,13 +153,13 @@ export class AnswerView {
   }
 
   #showEnding() {
-    const { message, isLast, ending } = this.row;
+    const { message, isRetryable, ending } = this.row;
     const isBad = message.status !== "stopped";
     this.#ending.className = isBad ? "ending bad" : "ending";
     this.#ending.hidden = !ending;
     if (!ending) return;
     const again = smallButton(isBad ? words.tryAgain : words.answerAgain, () => this.#retry(), "again");
-    this.#ending.replaceChildren(...(isBad ? [icon("warn")] : []), element("span", {}, ending), ...(isLast ? [again] : []));
+    this.#ending.replaceChildren(...(isBad ? [icon("warn")] : []), element("span", {}, ending), ...(isRetryable ? [again] : []));
   }
 
   /** @param {boolean} isOffered */
@@ -168,7 +173,7 @@ export class AnswerView {
     const { rating } = this.row.message;
     this.#tools.up.setAttribute("aria-pressed", String(rating === 1));
     this.#tools.down.setAttribute("aria-pressed", String(rating === -1));
-    this.#tools.again.hidden = !this.row.isLast || this.row.ending !== null;
+    this.#tools.again.hidden = !this.row.isRetryable || this.row.ending !== null;
     if (rating !== -1) this.#tools.feedback.close();
   }
 
@@ -224,10 +229,15 @@ export class AnswerView {
   }
 }
 
-/** The row that says who speaks. @param {string} name @param {...Node} around the sign first, then what follows the name */
-export function whoRow(name, ...around) {
-  const [sign, ...rest] = around;
-  return element("header", { class: "who" }, sign, element("span", {}, name), ...rest);
+/** The row that says who speaks. @param {...Node} parts */
+export function whoRow(...parts) {
+  return element("header", { class: "who" }, ...parts);
+}
+
+/** The same for the assistant: nobody may take it for a person. @param {string} name @param {...Node} more */
+export function assistantRow(name, ...more) {
+  const sign = element("span", { class: "mark small" }, icon("north"));
+  return whoRow(sign, element("span", {}, name), element("span", { class: "badge" }, "AI"), ...more);
 }
 
 /** The element the last character stands in. @param {Element} body @returns {Element} */

@@ -14,6 +14,7 @@ const TYPING_MS = 250;
 export class ConversationList {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #typing;
+  #shown = "";
 
   /**
    * @param {HTMLElement} nav
@@ -31,9 +32,11 @@ export class ConversationList {
 
   /** @param {Current} current */
   show(current) {
-    const focused = document.activeElement?.getAttribute("href");
     const { items, more, query, isKnown } = this.shelf;
-    if (!isKnown) return;
+    const shown = JSON.stringify([items, more, query, current, new Date().getDate()]);
+    if (!isKnown || shown === this.#shown) return; // a link that is replaced under the pointer is not clicked
+    this.#shown = shown;
+    const focused = document.activeElement?.getAttribute("href");
     this.nav.replaceChildren(...groups(items, Date.now()).flatMap(([name, lines]) => this.#group(name, lines, current)));
     if (!items.length) this.nav.append(element("p", {}, query ? words.nothingFound(query) : words.noConversations));
     if (more) this.nav.append(this.#showMore());

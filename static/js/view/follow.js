@@ -56,7 +56,7 @@ export class Follower {
 
   #firstVisible() {
     const top = this.list.getBoundingClientRect().top;
-    return [...this.list.children].find((child) => child.getBoundingClientRect().bottom > top) ?? null;
+    return [...this.list.querySelectorAll(".message")].find((each) => each.getBoundingClientRect().bottom > top) ?? null;
   }
 
   #pin() {

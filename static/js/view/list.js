@@ -7,7 +7,7 @@ import words from "words";
 import { timeOf } from "../dates.js";
 import { otherLanguage } from "../language.js";
 import { renderMarkup } from "../markup.js";
-import { AnswerView, whoRow } from "./answer.js";
+import { AnswerView, assistantRow, whoRow } from "./answer.js";
 import { element, icon } from "./element.js";
 
 /**
@@ -93,12 +93,17 @@ export class MessageList {
 
   /** @param {import("../rows.js").QuestionRow} row @returns {View} */
   #question(row) {
-    const { text, at } = row;
-    const bubble = element("p", { class: "bubble", lang: otherLanguage(text, this.around.locale) }, text);
-    const label = at === null ? words.you : `${words.you}, ${timeOf(at)}`;
-    const made = element("article", { class: "message visitor", "aria-label": label }, bubble);
-    if (at !== null) bubble.title = timeOf(at);
-    const update = (/** @type {import("../rows.js").QuestionRow} */ { foot }) => {
+    const bubble = element("p", { class: "bubble" });
+    const made = element("article", { class: "message visitor" }, bubble);
+    const update = (/** @type {import("../rows.js").QuestionRow} */ { text, at, foot }) => {
+      const time = at === null ? "" : timeOf(at);
+      made.setAttribute("aria-label", time ? `${words.you}, ${time}` : words.you);
+      bubble.title = time;
+      if (bubble.textContent !== text) {
+        bubble.textContent = text;
+        bubble.lang = otherLanguage(text, this.around.locale) ?? "";
+        if (!bubble.lang) bubble.removeAttribute("lang");
+      }
       made.querySelector(".message-foot")?.remove();
       if (foot) made.append(this.#foot(foot));
     };
@@ -131,16 +136,17 @@ export class MessageList {
   /** @param {import("../rows.js").AgentRow} row */
   #agent({ message, showsWho }) {
     const at = Date.parse(message.created_at ?? "");
-    const badge = element("span", { class: "badge human" }, words.team);
-    const who = whoRow("", element("span", { class: "person small" }, icon("human")), badge, element("time", {}, timeOf(at)));
+    const team = words.team(this.around.house);
+    const badge = element("span", { class: "badge human" }, team);
+    const who = whoRow(element("span", { class: "person small" }, icon("human")), badge, element("time", {}, timeOf(at)));
     who.hidden = !showsWho;
     const answer = element("div", { class: "answer", lang: otherLanguage(message.text, this.around.locale) }, message.text);
-    return element("article", { class: "message agent", "aria-label": `${words.team}, ${timeOf(at)}` }, who, answer);
+    return element("article", { class: "message agent", "aria-label": `${team}, ${timeOf(at)}` }, who, answer);
   }
 
   /** @param {import("../rows.js").RefusalRow} row */
   #refusal({ text, sign }) {
-    const who = whoRow(this.around.name, element("span", { class: "mark small" }, icon("north")), element("span", { class: "badge" }, "AI"));
+    const who = assistantRow(this.around.name);
     const body = element("p", { class: "withheld" }, icon(sign), element("span", {}, text));
     return element("article", { class: "message assistant", "aria-label": this.around.name }, who, body);
   }

@@ -48,9 +48,10 @@ export function setUpAppearance() {
 /**
  * Print and download take the whole conversation, also what had not been asked for yet.
  * @param {import("../visit.js").Visit} visit
+ * @param {string} house whose assistant it is
  * @param {() => void} paint
  */
-export function setUpMenu(visit, paint) {
+export function setUpMenu(visit, house, paint) {
   const menu = part("#conversation-menu");
   part("[data-print]", menu).addEventListener("click", async () => {
     menu.hidePopover();
@@ -62,7 +63,7 @@ export function setUpMenu(visit, paint) {
     button.addEventListener("click", async () => {
       menu.hidePopover();
       await visit.whole();
-      download(visit.state, button.getAttribute("data-download") === "json" ? "json" : "text");
+      download(visit.state, button.getAttribute("data-download") === "json" ? "json" : "text", house);
     });
   }
 }
