@@ -17,6 +17,7 @@ from chatbot.configfile import LOCAL, ModelRow, Prices, ProviderRow, Reading, Ro
 from chatbot.providers import registry
 from chatbot.providers.base import Provider, Target
 from chatbot.providers.fallback import Route, Step, WeightedTarget
+from chatbot.providers.tokens import TokenStore
 
 __all__ = [
     "LOCAL", "Catalog", "Config", "ConfigError", "ModelRow", "Prices", "ProviderRow", "RouteRow", "load",
@@ -69,8 +70,10 @@ class Config:
         listed_local = any(name == LOCAL for step in route.steps for name, _ in step)
         return (((LOCAL, 1.0),),) if listed_local else ()
 
-    def build(self) -> Catalog:
-        """Make the providers that some usable model needs, and the routes over them. Opens nothing yet."""
+    def build(self, *, tokens: TokenStore | None = None) -> Catalog:
+        """Make the providers that some usable model needs, and the routes over them. Opens nothing yet.
+
+        `tokens` is where providers share access tokens with other processes."""
         providers: dict[str, Provider] = {}
         targets: dict[str, Target] = {}
         for row in self.models.values():
@@ -78,7 +81,9 @@ class Config:
             if service.absent is not None:
                 continue
             if service.name not in providers:
-                providers[service.name] = registry.build(service.kind, service.name, service.settings)
+                providers[service.name] = registry.build(
+                    service.kind, service.name, service.settings, tokens=tokens
+                )
             targets[row.name] = _target(row, providers[service.name])
         routes = {
             row.name: Route(

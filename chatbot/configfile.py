@@ -1,7 +1,7 @@
 """What stands in config.yaml, as typed rows; what is wrong in it, as sentences with their lines."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 import yaml
@@ -193,7 +193,7 @@ class Reading:
     def _check_service(
         self, settings: ServiceSettings, said: Mapping[str, Entry], entry: Entry, what: str
     ) -> None:
-        for missing in settings.missing:
+        for missing in settings.missing():
             self.file.wrong(
                 said[missing].value if missing in said else entry.key, f"{what} needs `{missing}`."
             )
@@ -349,4 +349,6 @@ def _is_empty_secret(value: object) -> bool:
     """Whether a secret was given, and is empty: `${NAME}` without NAME."""
     if isinstance(value, tuple):
         return bool(value) and all(isinstance(one, Secret) and not one for one in value)
+    if is_dataclass(value):
+        return any(_is_empty_secret(getattr(value, one.name)) for one in fields(value))
     return isinstance(value, Secret) and not value

@@ -47,7 +47,6 @@ class ServiceSettings:
     tpm: int | None = None
     parallel: int | None = None
 
-    @property
     def missing(self) -> tuple[str, ...]:
         """The settings without which this row cannot work, and which it lacks."""
         return () if self.base_url else ("base_url",)

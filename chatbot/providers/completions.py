@@ -15,6 +15,7 @@ from chatbot.providers.base import Target
 from chatbot.providers.http import HttpProvider
 from chatbot.providers.messages import CompletionRequest
 from chatbot.providers.openai import MAX_STOPS, ChatReader, ChatWire, OpenAISettings, connect, put
+from chatbot.providers.tokens import TokenStore
 from chatbot.providers.wire import Call, Reader
 
 LABELS = {"user": "User:", "assistant": "Assistant:"}
@@ -74,6 +75,6 @@ def flatten(request: CompletionRequest) -> str:
     return f"{request.system}\n\n" * bool(request.system) + "".join(turns) + LABELS["assistant"]
 
 
-def build(name: str, settings: OpenAISettings) -> HttpProvider:
+def build(name: str, settings: OpenAISettings, tokens: TokenStore) -> HttpProvider:
     """Make the provider of a `kind: completions` row."""
-    return connect(name, settings, TextWire(settings))
+    return connect(name, settings, TextWire(settings), tokens)

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import orjson
 
-from chatbot.providers.auth import KeyAuth
+from chatbot.providers.auth import KeyAuth, OAuth2, OAuth2Settings
 from chatbot.providers.base import ModelTraits, ServiceSettings, Target
 from chatbot.providers.errors import ProviderError, TryLater
 from chatbot.providers.events import CompletionFinished, ReasoningDelta, TextDelta
@@ -34,6 +34,7 @@ from chatbot.providers.messages import (
 from chatbot.providers.openai_errors import failure, parse, raise_reported
 from chatbot.providers.sse import Event
 from chatbot.providers.thinking import ThinkFilter
+from chatbot.providers.tokens import TokenStore
 from chatbot.providers.transport import Transport
 from chatbot.providers.wire import Call, Reader, Wire
 
@@ -63,6 +64,13 @@ FINISH: dict[str, FinishReason] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuthSettings:
+    """How to sign in where a fixed key is not enough."""
+
+    oauth2: OAuth2Settings | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenAISettings(ServiceSettings):
     """`output_limit_field` None: what the host is known to take. `include_usage`: ask for token counts
     by `stream_options`, which some servers refuse. `leave_out` names body fields the service refuses.
@@ -71,12 +79,18 @@ class OpenAISettings(ServiceSettings):
     base_url: str = "https://api.openai.com/v1"
     api_key: Secret | None = None
     api_keys: tuple[Secret, ...] = ()
+    auth: AuthSettings | None = None
     organization: str | None = None
     project: str | None = None
     output_limit_field: OutputLimitField | None = None
     include_usage: bool = True
     leave_out: tuple[str, ...] = ()
     think_tags: bool = False
+
+    def missing(self) -> tuple[str, ...]:
+        oauth2 = self.auth and self.auth.oauth2
+        needed = ("token_url", "client_id") if oauth2 else ()
+        return (*ServiceSettings.missing(self), *(name for name in needed if not getattr(oauth2, name)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,23 +255,28 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
     )
 
 
-def connect(name: str, settings: OpenAISettings, wire: Wire) -> HttpProvider:
+def connect(name: str, settings: OpenAISettings, wire: Wire, tokens: TokenStore) -> HttpProvider:
     """A provider with OpenAI's ways of signing in."""
     keys = KeyRing([*([settings.api_key] if settings.api_key else []), *settings.api_keys])
+    secrets = [*keys.all()]
+    auth: KeyAuth | OAuth2 | None = KeyAuth(keys, header=settings.auth_header) if keys else None
+    if settings.auth and (oauth2 := settings.auth.oauth2):
+        auth = OAuth2(name, oauth2, tokens)
+        secrets += [oauth2.client_secret] if oauth2.client_secret else []
     named = {"OpenAI-Organization": settings.organization, "OpenAI-Project": settings.project}
     transport = Transport(
         name,
-        auth=KeyAuth(keys, header=settings.auth_header) if keys else None,
+        auth=auth,
         headers={**{header: value for header, value in named.items() if value}, **settings.headers},
         query=settings.query,
         proxy=settings.proxy,
     )
-    return HttpProvider(name, wire, transport, base_url=settings.base_url, secrets=keys.all())
+    return HttpProvider(name, wire, transport, base_url=settings.base_url, secrets=secrets)
 
 
-def build(name: str, settings: OpenAISettings) -> HttpProvider:
+def build(name: str, settings: OpenAISettings, tokens: TokenStore) -> HttpProvider:
     """Make the provider of a `kind: openai` row."""
-    return connect(name, settings, ChatWire(settings))
+    return connect(name, settings, ChatWire(settings), tokens)
 
 
 def put(body: dict[str, object], name: str, value: object) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from chatbot.providers import completions, openai, scripted
 from chatbot.providers.base import ModelTraits, Provider, ServiceSettings, Timeouts
+from chatbot.providers.tokens import ProcessTokens, TokenStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Kind:
     """`settings` and `traits` are what a provider row and a model row of this kind may say."""
 
     settings: type[Any]
-    build: Callable[[str, Any], Provider]
+    build: Callable[[str, Any, TokenStore], Provider]
     traits: type[Any] = ModelTraits
 
 
@@ -61,6 +62,7 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-def build(kind: str, name: str, settings: ServiceSettings) -> Provider:
-    """Make the provider `name` of a kind in KINDS. Opens no connection yet."""
-    return KINDS[kind].build(name, settings)
+def build(kind: str, name: str, settings: ServiceSettings, *, tokens: TokenStore | None = None) -> Provider:
+    """Make the provider `name` of a kind in KINDS. Opens no connection yet. `tokens` keeps access tokens,
+    without it this provider's own are kept in this process."""
+    return KINDS[kind].build(name, settings, tokens or ProcessTokens())

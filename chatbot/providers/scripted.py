@@ -30,6 +30,7 @@ from chatbot.providers.base import ServiceSettings, Target
 from chatbot.providers.errors import ErrorKind, IncompleteStream, ProviderError, of_kind
 from chatbot.providers.events import CompletionFinished, ProviderEvent, ReasoningDelta, TextDelta
 from chatbot.providers.messages import CompletionRequest, FinishReason, Usage
+from chatbot.providers.tokens import TokenStore
 
 # Words of one byte a character and of more, joined emoji, Markdown, and what looks like an end of line.
 WORDS = (
@@ -127,12 +128,11 @@ class ScriptedSettings(ServiceSettings):
 
     file: str | None = None
 
-    @property
     def missing(self) -> tuple[str, ...]:
         return ()
 
 
-def build(name: str, settings: ScriptedSettings) -> Scripted:
+def build(name: str, settings: ScriptedSettings, tokens: TokenStore) -> Scripted:
     """Make the provider of a `kind: scripted` row. Raises ValueError when its file is no list of scripts."""
     if settings.file is None:
         return Scripted(write=Prompter(), name=name)

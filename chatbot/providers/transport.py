@@ -176,7 +176,7 @@ class _Bridge(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if self._session is None:
             self._session = self._open()
-        limits = request.extensions["timeout"]
+        limits = request.extensions.get("timeout", {})  # an auth flow's own request has none
         response = await self._session.request(
             request.method,
             yarl.URL(str(request.url), encoded=True),  # as signed
@@ -184,7 +184,7 @@ class _Bridge(httpx.AsyncBaseTransport):
             data=request.content,
             allow_redirects=False,
             proxy=self._proxy,
-            timeout=aiohttp.ClientTimeout(connect=limits["pool"], sock_connect=limits["connect"]),
+            timeout=aiohttp.ClientTimeout(connect=limits.get("pool"), sock_connect=limits.get("connect")),
         )
         return httpx.Response(
             response.status,

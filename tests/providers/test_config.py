@@ -89,7 +89,8 @@ def test_the_commented_rows_of_the_shipped_file_are_right(load: Any) -> None:
             ("  # Services", "  # groq", "  # Any", "  # Legacy")
         )
         rows.append("  " + line[4:] if commented else line)
-    keys = {"DEEPSEEK_API_KEY": "k", "AZURE_KEY": "k", "OPENAI_API_KEY": "k"}
+    names = ("DEEPSEEK_API_KEY", "AZURE_KEY", "OPENAI_API_KEY", "KEY_1", "KEY_2", "SECRET")
+    keys = dict.fromkeys(names, "k")
 
     loaded = load("\n".join(rows), **keys)
 

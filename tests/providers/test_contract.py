@@ -221,10 +221,10 @@ async def test_comments_do_not_count_as_an_answer(
 
 
 async def test_a_slow_answer_is_no_silent_one(provider: Provider, sample: Sample, service: Loopback) -> None:
-    slow = [piece for word in "abcdefgh" for piece in (BLINK / 2, sample.delta(word))]
+    slow = [piece for word in "abcdefgh" for piece in (BLINK, sample.delta(word))]
     service.answers(reply(sample, *slow, sample.end))
 
-    heard = await ask(provider, timeouts=patience(first=BLINK, idle=BLINK))
+    heard = await ask(provider, timeouts=patience(first=BLINK * 5, idle=BLINK * 5))
 
     assert (heard.text, heard.error) == ("abcdefgh", None)
 
@@ -243,7 +243,7 @@ async def test_a_slow_listener_is_not_taken_for_a_silent_service(
     provider: Provider, sample: Sample, service: Loopback
 ) -> None:
     service.answers(reply(sample, sample.delta("one "), sample.delta("two"), sample.end))
-    target = target_of(provider, timeouts=patience(first=BLINK, idle=BLINK))
+    target = target_of(provider, timeouts=patience(idle=BLINK))
     texts = []
 
     async with aclosing(provider.stream(QUESTION, target=target)) as events:
