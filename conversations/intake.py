@@ -12,8 +12,8 @@ from django.utils import timezone
 from conversations import lifecycle, transcript
 from conversations.errors import BusyError, ConflictError, ConversationError, NotFoundError
 from conversations.events import ConversationView, MessageView
-from conversations.lifecycle import TakenTurn
-from conversations.models import UNFINISHED, Conversation, ConversationStatus, Message, Turn
+from conversations.lifecycle import TakenTurn, UnfinishedTurn
+from conversations.models import UNFINISHED, ConversationStatus, Message, Turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Accepted:
     is_new: bool
     counts: bool = False
     begun: TakenTurn | None = None
-    restarted: Turn | None = None
+    restarted: UnfinishedTurn | None = None
 
 
 def accept(
@@ -85,31 +85,31 @@ def _accept(
     if conversation is not None and transcript.is_over(conversation, now):
         transcript.close(conversation, now)
         conversation = None
-    is_opened = conversation is None
     if conversation is None:
         conversation = transcript.open_conversation(
-            visitor_id=visitor_id, assistant_id=assistant_id, locale=locale
+            visitor_id=visitor_id, assistant_id=assistant_id, locale=locale, now=now
         )
     before = conversation.last_position
     message = transcript.store(conversation, client_id=client_id, text=text, now=now)
     begun: TakenTurn | None = None
-    restarted: Turn | None = None
+    restarted: UnfinishedTurn | None = None
     counts = False
     if conversation.status == ConversationStatus.OPEN:
-        running = None if is_opened else lifecycle.unfinished(conversation.id)
-        counts = running is None or (running.visible_at is not None and running.position == before)
-        if counts:
-            _allow_turn(visitor_id, refusal)  # it begins now, or will when the running one ends
+        unfinished = lifecycle.unfinished_of(visitor_id)
+        running = next((each for each in unfinished if each.conversation_id == conversation.id), None)
+        counts = running is None or running.position == before
+        if counts:  # a turn begins now, or will when the running one ends
+            _allow_turn(len(unfinished), refusal)
         if running is None:
             begun = lifecycle.taken(
-                _begin(
+                lifecycle.begin(
                     conversation,
                     after=conversation.answered_through,
                     through=message.position,
                     process=process,
                 )
             )
-        elif running.visible_at is None and lifecycle.restart(running, through=message.position):
+        elif running.position is None and lifecycle.restart(running, through=message.position):
             restarted = running
     return Accepted(
         message=transcript.view(message),
@@ -121,22 +121,11 @@ def _accept(
     )
 
 
-def _begin(
-    conversation: Conversation, *, after: int, through: int, process: str, replaces: str | None = None
-) -> Turn:
-    version_id = conversation.assistant.live_version_id
-    if version_id is None:
-        raise NotFoundError("The assistant has no live version.")
-    return lifecycle.begin(
-        conversation, after=after, through=through, process=process, version_id=version_id, replaces=replaces
-    )
-
-
-def _allow_turn(visitor_id: str, refusal: ConversationError | None) -> None:
+def _allow_turn(unfinished: int, refusal: ConversationError | None) -> None:
     if refusal is not None:
         raise refusal
     limit = settings.LIMIT_PARALLEL_TURNS_VISITOR
-    if limit and Turn.objects.filter(visitor_id=visitor_id, status__in=UNFINISHED).count() >= limit:
+    if limit and unfinished >= limit:
         raise BusyError
 
 
@@ -147,11 +136,11 @@ def retry(*, visitor_id: str, turn_id: str, process: str, refusal: ConversationE
         if old is None:
             raise NotFoundError("There is no such turn.")
         conversation = transcript.lock(old.conversation_id, visitor_id)
-        newest = Turn.objects.filter(conversation=conversation).order_by("-created_at", "-id").first()
+        newest = Turn.objects.filter(conversation_id=conversation.id).order_by("-created_at", "-id").first()
         if newest != old or newest.status in UNFINISHED or conversation.status != ConversationStatus.OPEN:
             raise ConflictError("Only the last answer can be asked for again, once it has ended.")
-        _allow_turn(visitor_id, refusal)
-        row = _begin(
+        _allow_turn(len(lifecycle.unfinished_of(visitor_id)), refusal)
+        row = lifecycle.begin(
             conversation,
             after=newest.after,
             through=newest.through,

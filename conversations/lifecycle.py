@@ -10,22 +10,32 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Max
+from django.db.models import F
 from django.utils import timezone
 
+from conversations.errors import NotFoundError
 from conversations.models import (
     UNFINISHED,
-    Conversation,
     ConversationStatus,
+    LockedConversation,
     Message,
     Role,
     Turn,
     TurnStatus,
+    statements,
 )
 
 BEAT_S = 3.0
 DEAD_AFTER_S = 11.0  # three missed beats and some; with the reaper's 4 s it is below the promised 20
 MAX_TAKEOVERS = 3  # a turn whose processes keep dying is given up
+
+
+_END = (
+    "UPDATE conversations_turn SET status = %s, finished_at = %s, error = %s,"
+    " position = COALESCE(position, %s) WHERE id = %s AND status IN ('queued', 'running') AND process = %s"
+    " RETURNING position, through, visible_at"
+)
+_END_UNLESS_RESTARTED = _END.replace("RETURNING", "AND generation = %s RETURNING")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,36 +75,58 @@ def unfinished(conversation_id: str) -> Turn | None:
     return Turn.objects.filter(conversation_id=conversation_id, status__in=UNFINISHED).first()
 
 
+@dataclass(frozen=True, slots=True)
+class UnfinishedTurn:
+    """A queued or running turn, as a new message meets it."""
+
+    id: str
+    conversation_id: str
+    status: str
+    process: str
+    position: int | None
+
+
+def unfinished_of(visitor_id: str) -> list[UnfinishedTurn]:
+    """Return the visitor's queued and running turns."""
+    found = statements.fetch_all(
+        "SELECT id, conversation_id, status, process, position FROM conversations_turn"
+        " WHERE visitor_id = %s AND status IN ('queued', 'running')",
+        [visitor_id],
+    )
+    return [UnfinishedTurn(*each) for each in found]
+
+
 def begin(
-    conversation: Conversation,
-    *,
-    after: int,
-    through: int,
-    process: str,
-    version_id: int,
-    replaces: str | None = None,
+    conversation: LockedConversation, *, after: int, through: int, process: str, replaces: str | None = None
 ) -> Turn:
-    """Write a new turn in a locked conversation: running in `process`, or queued if that is empty."""
+    """Write a new turn in a locked conversation: running in `process`, or queued if that is empty.
+
+    Raises NotFoundError where the assistant has no live version.
+    """
+    if conversation.live_version_id is None:
+        raise NotFoundError("The assistant has no live version.")
+    now = timezone.now()
     row = Turn(
-        conversation=conversation,
+        conversation_id=conversation.id,
         visitor_id=conversation.visitor_id,
-        version_id=version_id,
+        version_id=conversation.live_version_id,
         replaces_id=replaces,
         after=after,
         through=through,
         process=process,
         status=TurnStatus.RUNNING if process else TurnStatus.QUEUED,
-        beat_at=timezone.now(),
+        beat_at=now,
+        created_at=now,
     )
-    row.save(force_insert=True)
+    statements.insert(row)
     return row
 
 
-def restart(turn: Turn, *, through: int) -> bool:
+def restart(turn: UnfinishedTurn, *, through: int) -> bool:
     """Let a turn of which nothing is visible answer up to `through` as well. False if it is too late."""
     return bool(
         Turn.objects.filter(
-            pk=turn.pk, status__in=UNFINISHED, visible_at__isnull=True, stop_requested=False
+            pk=turn.id, status__in=UNFINISHED, visible_at__isnull=True, stop_requested=False
         ).update(through=through, generation=F("generation") + 1)
     )
 
@@ -104,19 +136,23 @@ def become_visible(turn: TakenTurn, *, first_delta_ms: int) -> int | None:
 
     Returns None when the turn is no longer the caller's: restarted, stopped or taken over.
     """
-    now = timezone.now()
+    now = statements.moment(timezone.now())
     with transaction.atomic():
-        position: int = (
-            Conversation.objects.select_for_update()
-            .values_list("last_position", flat=True)
-            .get(pk=turn.conversation_id)
-        ) + 1
-        moved = Turn.objects.filter(
-            pk=turn.id, status=TurnStatus.RUNNING, generation=turn.generation, stop_requested=False
-        ).update(position=position, visible_at=now, beat_at=now, first_delta_ms=first_delta_ms)
+        found = statements.fetch(
+            "UPDATE conversations_conversation SET last_position = last_position + 1 WHERE id = %s"
+            " RETURNING last_position",
+            [turn.conversation_id],
+        )
+        assert found is not None
+        position: int = found[0]
+        moved = statements.execute(
+            "UPDATE conversations_turn SET position = %s, visible_at = %s, beat_at = %s, first_delta_ms = %s"
+            " WHERE id = %s AND status = 'running' AND generation = %s AND NOT stop_requested",
+            [position, now, now, first_delta_ms, turn.id, turn.generation],
+        )
         if not moved:
+            transaction.set_rollback(True)
             return None
-        Conversation.objects.filter(pk=turn.conversation_id).update(last_position=position)
     return position
 
 
@@ -147,62 +183,50 @@ def end(
     another process. Returns None when the turn is not the caller's to end.
     """
     now = timezone.now()
-    conversation = (
-        Conversation.objects.select_for_update(of=("self",))
-        .select_related("assistant")
-        .get(pk=turn.conversation_id)
+    conversation = LockedConversation.get(turn.conversation_id)
+    assert conversation is not None
+    position = conversation.last_position + 1
+    found = statements.fetch(
+        _END if generation is None else _END_UNLESS_RESTARTED,
+        [status, statements.moment(now), error, position, turn.id, process]
+        + ([] if generation is None else [generation]),
     )
-    rows = Turn.objects.filter(pk=turn.id, status__in=UNFINISHED, process=process)
-    if generation is not None:
-        rows = rows.filter(generation=generation)
-    row = rows.first()
-    if row is None:
+    if found is None:
         return None
-    if row.position is None:
-        conversation.last_position += 1
-        row.position = conversation.last_position
-    if not rows.update(status=status, finished_at=now, position=row.position, error=error):
-        return None
+    position, through, visible_at = found
     message = Message(
         id=turn.message_id,
-        conversation=conversation,
-        turn=row,
+        conversation_id=conversation.id,
+        turn_id=turn.id,
         version_id=turn.version_id,
         replaces_id=turn.replaces,
-        position=row.position,
+        position=position,
         role=Role.ASSISTANT,
         status=message_status,
         text=text,
-        created_at=row.visible_at or now,
+        created_at=statements.instant(visible_at) if visible_at else now,
     )
-    message.save(force_insert=True)
-    conversation.answered_through = max(conversation.answered_through, row.through)
+    statements.insert(message)
+    conversation.last_position = max(conversation.last_position, position)
+    conversation.answered_through = max(conversation.answered_through, through)
     conversation.remember(text, now)
-    Conversation.objects.filter(pk=conversation.pk).update(
-        last_position=conversation.last_position,
-        answered_through=conversation.answered_through,
-        last_line=conversation.last_line,
-        last_message_at=conversation.last_message_at,
-    )
-    return Ending(status, message, _follow(conversation, "" if hand_on else process))
+    conversation.save()
+    may_wait = conversation.last_position > position or position > through + 1
+    return Ending(status, message, _follow(conversation, "" if hand_on else process) if may_wait else None)
 
 
-def _follow(conversation: Conversation, process: str) -> Turn | None:
+def _follow(conversation: LockedConversation, process: str) -> Turn | None:
     """Begin a turn for visitor messages that no turn has answered."""
-    if conversation.status != ConversationStatus.OPEN:
+    if conversation.status != ConversationStatus.OPEN or conversation.live_version_id is None:
         return None
-    waiting: int | None = Message.objects.filter(
-        conversation=conversation, position__gt=conversation.answered_through, role=Role.VISITOR
-    ).aggregate(last=Max("position"))["last"]
-    if waiting is None or conversation.assistant.live_version_id is None:
-        return None
-    return begin(
-        conversation,
-        after=conversation.answered_through,
-        through=waiting,
-        process=process,
-        version_id=conversation.assistant.live_version_id,
+    found = statements.fetch(
+        "SELECT MAX(position) FROM conversations_message"
+        " WHERE conversation_id = %s AND position > %s AND role = 'visitor'",
+        [conversation.id, conversation.answered_through],
     )
+    if found is None or found[0] is None:
+        return None
+    return begin(conversation, after=conversation.answered_through, through=found[0], process=process)
 
 
 def request_stop(turn_id: str, visitor_id: str) -> Turn | None:

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from conversations.models import OutboxEntry
+from conversations.models import OutboxEntry, statements
 
 log = structlog.get_logger(__name__)
 
@@ -102,9 +102,8 @@ def stop_publishing() -> None:
 def add(tasks: Sequence[str], key: str) -> None:
     """Note, in the caller's transaction, that each of `tasks` must run once for `key`."""
     now = timezone.now()
-    OutboxEntry.objects.bulk_create(
-        [OutboxEntry(task=task, key=key, created_at=now, sent_at=now) for task in tasks]
-    )
+    for task in tasks:
+        statements.insert(OutboxEntry(task=task, key=key, created_at=now, sent_at=now))
     if _publisher is not None:
         publisher = _publisher
         transaction.on_commit(lambda: publisher.offer(tasks, key))

@@ -15,9 +15,9 @@ import structlog
 from django.conf import settings
 from django.db import Error as DatabaseError
 
-from chatbot import database, metrics
+from chatbot import database, metrics, presence
 from chatbot.state import State
-from conversations import assistants, intake, lifecycle, transcript, turns
+from conversations import assistants, intake, lifecycle, outbox, tasks, transcript, turns
 from conversations.errors import NotFoundError, NotRunningError
 from conversations.events import (
     Draining,
@@ -29,7 +29,7 @@ from conversations.events import (
     TurnFinished,
     TurnStarted,
 )
-from conversations.lifecycle import TakenTurn
+from conversations.lifecycle import TakenTurn, UnfinishedTurn
 from conversations.limits import TurnLimits
 from conversations.live import Live, LocalAnswer, Tab
 from conversations.models import Turn, TurnStatus
@@ -94,6 +94,7 @@ class Runner:
             asyncio.create_task(self._every(REAP_S, self._reap), name="reap"),
             asyncio.create_task(self._claim_queued(), name="claim"),
             asyncio.create_task(self._every(POLL_S, self._poll_followed), name="poll"),
+            asyncio.create_task(presence.keep_telling(self.state, ("web",), self.process), name="presence"),
         ]
 
     async def drain(self, limit_s: float) -> None:
@@ -118,6 +119,7 @@ class Runner:
             duty.cancel()
         await asyncio.gather(*self._duties, return_exceptions=True)
         self._duties = []
+        await presence.leave(self.state, ("web",), self.process)
         await self.live.aclose()
         await self._routes.aclose()
         await self.state.aclose()
@@ -230,7 +232,7 @@ class Runner:
         running = self._reserve(turn)
         running.task = asyncio.create_task(self._carry(running), name=f"turn {turn.id}")
 
-    def _restart(self, row: Turn) -> None:
+    def _restart(self, row: UnfinishedTurn) -> None:
         running = self._running.get(row.id)
         if running is not None:
             running.interrupt("restart")
@@ -507,6 +509,7 @@ def here() -> Runner:
 
 async def start() -> None:
     """Take up the duties of a web process."""
+    outbox.start_publishing(tasks.send)
     here().start()
 
 
@@ -515,3 +518,4 @@ async def drain(limit_s: float) -> None:
     global _here
     runner, _here = here(), None
     await runner.drain(limit_s)
+    await asyncio.to_thread(outbox.stop_publishing)

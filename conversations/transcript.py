@@ -19,17 +19,19 @@ from conversations.events import ConversationLine, ConversationView, MessageView
 from conversations.models import (
     Conversation,
     ConversationStatus,
+    LockedConversation,
     Message,
     MessageStatus,
     Role,
     Visitor,
+    statements,
 )
 
 PAGE_MESSAGES = 50
 PAGE_CONVERSATIONS = 20
 
 
-def head(conversation: Conversation) -> ConversationView:
+def head(conversation: Conversation | LockedConversation) -> ConversationView:
     """Return a conversation's head as its visitor sees it."""
     return ConversationView(conversation.id, conversation.status, conversation.title)
 
@@ -53,7 +55,7 @@ def view(message: Message) -> MessageView:
     )
 
 
-def is_over(conversation: Conversation, now: datetime) -> bool:
+def is_over(conversation: Conversation | LockedConversation, now: datetime) -> bool:
     """Say whether the next message opens a new conversation."""
     idle = timedelta(hours=settings.CONVERSATION_IDLE_H)
     return conversation.status == ConversationStatus.CLOSED or (
@@ -61,40 +63,37 @@ def is_over(conversation: Conversation, now: datetime) -> bool:
     )
 
 
-def lock(conversation_id: str, visitor_id: str) -> Conversation:
+def lock(conversation_id: str, visitor_id: str) -> LockedConversation:
     """Return the visitor's conversation, locked until the transaction ends. Else NotFoundError."""
-    row = (
-        Conversation.objects.select_for_update(of=("self",))
-        .select_related("assistant")
-        .filter(pk=conversation_id, visitor_id=visitor_id)
-        .first()
-    )
-    if row is None:
+    row = LockedConversation.get(conversation_id)
+    if row is None or row.visitor_id != visitor_id:
         raise NotFoundError("There is no such conversation.")
     return row
 
 
-def open_conversation(*, visitor_id: str, assistant_id: int, locale: str) -> Conversation:
+def open_conversation(
+    *, visitor_id: str, assistant_id: int, locale: str, now: datetime
+) -> LockedConversation:
     """Write a new conversation, and its visitor if nothing of them was stored before."""
     Visitor.objects.bulk_create([Visitor(id=visitor_id)], ignore_conflicts=True)
-    row = Conversation(visitor_id=visitor_id, assistant_id=assistant_id, locale=locale)
+    row = Conversation(visitor_id=visitor_id, assistant_id=assistant_id, locale=locale, last_message_at=now)
     row.save(force_insert=True)
-    return row
+    return lock(row.id, visitor_id)
 
 
-def close(conversation: Conversation, now: datetime) -> None:
+def close(conversation: LockedConversation, now: datetime) -> None:
     """Write that a conversation is over."""
-    Conversation.objects.filter(pk=conversation.pk).update(status=ConversationStatus.CLOSED, closed_at=now)
+    Conversation.objects.filter(pk=conversation.id).update(status=ConversationStatus.CLOSED, closed_at=now)
 
 
-def store(conversation: Conversation, *, client_id: str, text: str, now: datetime) -> Message:
+def store(conversation: LockedConversation, *, client_id: str, text: str, now: datetime) -> Message:
     """Write a visitor's message at the next position of a locked conversation.
 
     Raises IntegrityError where this visitor's `client_id` is already stored.
     """
     conversation.last_position += 1
     message = Message(
-        conversation=conversation,
+        conversation_id=conversation.id,
         visitor_id=conversation.visitor_id,
         client_id=client_id,
         position=conversation.last_position,
@@ -102,14 +101,9 @@ def store(conversation: Conversation, *, client_id: str, text: str, now: datetim
         text=text,
         created_at=now,
     )
-    message.save(force_insert=True)
+    statements.insert(message)
     conversation.remember(text, now)
-    Conversation.objects.filter(pk=conversation.pk).update(
-        last_position=conversation.last_position,
-        title=conversation.title,
-        last_line=conversation.last_line,
-        last_message_at=now,
-    )
+    conversation.save()
     return message
 
 

@@ -30,6 +30,7 @@ from conversations.models import (
     PromptVersion,
     Turn,
     TurnStatus,
+    statements,
 )
 
 MAX_ANSWER_CHARS = 200_000
@@ -223,18 +224,24 @@ class Asking:
 
 def close_completion(end: CompletionEnd) -> None:
     """Write the end of a completion, once."""
-    Completion.objects.filter(pk=end.completion_id, status=CompletionStatus.RUNNING).update(
-        status=end.status,
-        finish=end.finish,
-        error=end.error,
-        request_id=end.request_id,
-        input_tokens=end.usage.input_tokens,
-        output_tokens=end.usage.output_tokens,
-        cached_input_tokens=end.usage.cached_input_tokens,
-        reasoning_tokens=end.usage.reasoning_tokens,
-        usage_kind=end.usage.kind,
-        first_delta_ms=end.first_delta_ms,
-        total_ms=end.total_ms,
+    statements.execute(
+        "UPDATE conversations_completion SET status = %s, finish = %s, error = %s, request_id = %s,"
+        " input_tokens = %s, output_tokens = %s, cached_input_tokens = %s, reasoning_tokens = %s,"
+        " usage_kind = %s, first_delta_ms = %s, total_ms = %s WHERE id = %s AND status = 'running'",
+        [
+            end.status,
+            end.finish,
+            end.error,
+            end.request_id,
+            end.usage.input_tokens,
+            end.usage.output_tokens,
+            end.usage.cached_input_tokens,
+            end.usage.reasoning_tokens,
+            end.usage.kind,
+            end.first_delta_ms,
+            end.total_ms,
+            end.completion_id,
+        ],
     )
 
 

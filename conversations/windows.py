@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
 
 from chatbot.providers import fallback
 from chatbot.providers.errors import BadRequest
 from chatbot.providers.messages import CompletionRequest
 from conversations import history, prompting, tokens
 from conversations.lifecycle import TakenTurn
-from conversations.models import Completion, HistoryWindow, Message, PromptVersion, Role
+from conversations.models import Completion, HistoryWindow, Message, PromptVersion, statements
 
 _DEFAULT_CONTEXT_TOKENS = 4096  # for a model whose row does not say
 _DEFAULT_OUTPUT_TOKENS = 1024
@@ -45,15 +44,14 @@ class Attempt:
 
 def load(turn: TakenTurn, version: PromptVersion) -> Rows:
     """Read the newest messages a window may need: a bounded number, however long the conversation."""
-    rows = Message.objects.filter(conversation_id=turn.conversation_id, position__lte=turn.through)
     limit = 2 * version.window_exchanges + _SPARE_ROWS
-    entries = _entries(rows, limit)
+    entries = _newest(turn, limit)
     if len(entries) == limit and history.count_exchanges(entries) <= version.window_exchanges:
         limit *= _ROWS_FOR_BURSTS
-        entries = _entries(rows, limit)
+        entries = _newest(turn, limit)
     oldest_known = entries[0].position if len(entries) == limit else 0
     if oldest_known > turn.after + 1:  # a burst longer than the window: all of it is shown
-        entries = _entries(rows.filter(position__gt=turn.after), None)
+        entries = _newest(turn, turn.through - turn.after)
         oldest_known = turn.after + 1
     return Rows(
         earlier=[each for each in entries if not (each.is_visitor and each.position > turn.after)],
@@ -62,22 +60,28 @@ def load(turn: TakenTurn, version: PromptVersion) -> Rows:
     )
 
 
-def _entries(rows: QuerySet[Message], limit: int | None) -> list[history.Entry]:
-    newest_first = rows.order_by("-position").values_list(
-        "id", "position", "role", "text", "status", "replaces_id"
-    )[:limit]
-    return [
-        history.Entry(
-            id=pk,
-            position=position,
-            is_visitor=role == Role.VISITOR,
-            text=text,
-            status=status,
-            is_note=role == Role.NOTE,
-            replaces=replaces,
-        )
-        for pk, position, role, text, status, replaces in reversed(newest_first)
-    ]
+def _newest(turn: TakenTurn, limit: int) -> list[history.Entry]:
+    """Return the last `limit` messages up to the newest that the turn answers, oldest first."""
+    found = statements.fetch_all(
+        "SELECT id, position, role, text, status, replaces_id FROM conversations_message"
+        " WHERE conversation_id = %s AND position <= %s ORDER BY position DESC LIMIT %s",
+        [turn.conversation_id, turn.through, limit],
+    )
+    return [_entry(*each) for each in reversed(found)]
+
+
+def _entry(
+    message_id: str, position: int, role: str, text: str, status: str, replaces: str | None
+) -> history.Entry:
+    return history.Entry(
+        id=message_id,
+        position=position,
+        is_visitor=role == "visitor",
+        text=text,
+        status=status,
+        is_note=role == "note",
+        replaces=replaces,
+    )
 
 
 def _key(salt: str) -> bytes:
@@ -143,8 +147,8 @@ def prepare(
         hmac=prompting.digest(request, model=target.model, key=_key(salt)),
     )
     with transaction.atomic():
-        completion.save(force_insert=True)
-        record.save(force_insert=True)
+        statements.insert(completion)
+        statements.insert(record)
     return (
         rows,
         request,
@@ -156,10 +160,13 @@ def rebuild(completion: Completion) -> tuple[CompletionRequest, bool]:
     """Return the request of a completion, put together again, and whether its HMAC still matches."""
     window = completion.window
     assert completion.turn is not None
-    rows = Message.objects.filter(conversation_id=completion.turn.conversation_id, position__in=window.sent)
+    found = Message.objects.filter(
+        conversation_id=completion.turn.conversation_id, position__in=window.sent
+    ).order_by("position")
+    columns = ("id", "position", "role", "text", "status", "replaces_id")
     request = prompting.compose(
         system=window.system,
-        sent=_entries(rows, None),
+        sent=[_entry(*each) for each in found.values_list(*columns)],
         parameters=prompting.parameters_of(window.parameters),
     )
     digest = prompting.digest(request, model=completion.model, key=_key(window.salt))

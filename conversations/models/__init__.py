@@ -5,6 +5,7 @@ from conversations.models.completion import Completion, CompletionStatus, Histor
 from conversations.models.conversation import (
     Conversation,
     ConversationStatus,
+    LockedConversation,
     Message,
     MessageStatus,
     Role,
@@ -24,6 +25,7 @@ __all__ = [
     "ConversationStatus",
     "HistoryWindow",
     "HourlyCounter",
+    "LockedConversation",
     "Message",
     "MessageStatus",
     "OutboxEntry",

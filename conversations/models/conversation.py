@@ -1,8 +1,10 @@
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import models
 from django.utils import timezone
 
+from conversations.models import statements
 from conversations.models.assistant import Assistant, PromptVersion
 from conversations.models.ids import IdField, new_id
 from conversations.models.visitor import Visitor
@@ -56,11 +58,63 @@ class Conversation(models.Model):
     def __str__(self) -> str:
         return self.id
 
+
+_LOCK = (
+    "SELECT c.id, c.visitor_id, c.assistant_id, c.status, c.title, c.last_line, c.last_position,"
+    " c.answered_through, c.last_message_at, a.live_version_id FROM conversations_conversation c"
+    " JOIN conversations_assistant a ON a.id = c.assistant_id WHERE c.id = %s"
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class LockedConversation:
+    """A conversation's row, locked until the transaction ends: who has it gives positions and makes turns.
+
+    `live_version_id` is the assistant's; None if it has none.
+    """
+
+    id: str
+    visitor_id: str
+    assistant_id: int
+    status: str
+    title: str
+    last_line: str
+    last_position: int
+    answered_through: int
+    last_message_at: datetime
+    live_version_id: int | None
+
+    @classmethod
+    def get(cls, conversation_id: str) -> "LockedConversation | None":
+        """Lock a conversation; None where there is none."""
+        found = statements.fetch(_LOCK + statements.for_update_of("c"), [conversation_id])
+        if found is None:
+            return None
+        names = cls.__slots__
+        row = cls(**dict(zip(names, found, strict=True)))
+        row.last_message_at = statements.instant(row.last_message_at)
+        return row
+
     def remember(self, text: str, at: datetime) -> None:
         """Let `text`, said at `at`, be the conversation's last line, and its title if it is the first."""
         self.title = self.title or first_line(text, _TITLE_CHARS)
         self.last_line = first_line(text) or self.last_line
         self.last_message_at = at
+
+    def save(self) -> None:
+        """Write what may have changed."""
+        statements.execute(
+            "UPDATE conversations_conversation SET title = %s, last_line = %s, last_position = %s,"
+            " answered_through = %s, last_message_at = %s WHERE id = %s",
+            [
+                self.title,
+                self.last_line,
+                self.last_position,
+                self.answered_through,
+                statements.moment(self.last_message_at),
+                self.id,
+            ],
+        )
 
 
 class Role(models.TextChoices):
