@@ -13,6 +13,7 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from functools import cache
+from types import SimpleNamespace
 
 import aiohttp
 import httpx
@@ -22,6 +23,7 @@ from chatbot.providers.errors import NotUsable, ProviderError, TryLater
 
 CONNECTIONS = 1000  # at once, to one service; far above what one process can answer
 KEEP_ALIVE_S = 60.0  # an idle connection saves the next request a TLS handshake
+STALE_S = 1.0  # a pooled connection that the service had closed says so at once; later it may have worked
 MAX_FIELD_BYTES = 65536  # of one response header: Huawei's token comes in one of several kB
 
 HEADERS = {
@@ -176,22 +178,38 @@ class _Bridge(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if self._session is None:
             self._session = self._open()
-        limits = request.extensions.get("timeout", {})  # an auth flow's own request has none
-        response = await self._session.request(
-            request.method,
-            yarl.URL(str(request.url), encoded=True),  # as signed
-            headers=request.headers,
-            data=request.content,
-            allow_redirects=False,
-            proxy=self._proxy,
-            timeout=aiohttp.ClientTimeout(connect=limits.get("pool"), sock_connect=limits.get("connect")),
-        )
+        response = await self._sent(self._session, request)
         return httpx.Response(
             response.status,
             headers=[pair for pair in response.raw_headers if pair[0].lower() not in KEPT_FROM_HTTPX],
             stream=_Body(response),
             extensions={"aiohttp": response},
         )
+
+    async def _sent(self, session: aiohttp.ClientSession, request: httpx.Request) -> aiohttp.ClientResponse:
+        """Send, and send again what went into a pooled connection that the service had just closed."""
+        limits = request.extensions.get("timeout", {})  # an auth flow's own request has none
+        clock = asyncio.get_running_loop().time
+        while True:
+            way, sent_at = _Way(), clock()
+            try:
+                return await session.request(
+                    request.method,
+                    yarl.URL(str(request.url), encoded=True),  # as signed
+                    headers=request.headers,
+                    data=request.content,
+                    allow_redirects=False,
+                    proxy=self._proxy,
+                    timeout=aiohttp.ClientTimeout(
+                        connect=limits.get("pool"), sock_connect=limits.get("connect")
+                    ),
+                    trace_request_ctx=way,
+                )
+            except aiohttp.ClientConnectorError:
+                raise
+            except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+                if not way.is_pooled or clock() - sent_at > STALE_S:
+                    raise
 
     async def aclose(self) -> None:
         if self._session is not None:
@@ -205,7 +223,28 @@ class _Bridge(httpx.AsyncBaseTransport):
             cookie_jar=aiohttp.DummyCookieJar(),
             max_field_size=MAX_FIELD_BYTES,
             trust_env=False,
+            trace_configs=[_ways()],
         )
+
+
+class _Way:
+    """How a request went: over a connection that had served before, or a new one."""
+
+    __slots__ = ("is_pooled",)
+
+    def __init__(self) -> None:
+        self.is_pooled = False
+
+
+def _ways() -> aiohttp.TraceConfig:
+    """Notes in a request's _Way that it went over a pooled connection."""
+
+    async def note(session: object, context: SimpleNamespace, params: object) -> None:
+        context.trace_request_ctx.is_pooled = True
+
+    config = aiohttp.TraceConfig()
+    config.on_connection_reuseconn.append(note)
+    return config
 
 
 class _Body(httpx.AsyncByteStream):

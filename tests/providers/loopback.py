@@ -29,13 +29,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """An answer. `end` eof closes the body, reset drops the connection without the last chunk.
+    """An answer. `end` eof closes the body, reset drops the connection without the last chunk, close
+    ends the connection with the body although it was to be kept.
     `before_s` passes before the status line; None never sends one."""
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": "text/event-stream"})
     pieces: Sequence[Piece] = ()
-    end: Literal["eof", "reset"] = "eof"
+    end: Literal["eof", "reset", "close"] = "eof"
     before_s: float | None = 0.0
 
 
@@ -130,7 +131,7 @@ class Loopback:
             return False
         writer.write(b"0\r\n\r\n")
         await writer.drain()
-        return True
+        return reply.end == "eof"
 
     async def _stop(self) -> None:
         for task in list(self._tasks):

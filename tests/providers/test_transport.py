@@ -147,6 +147,16 @@ async def test_a_key_that_no_header_can_carry_is_told(service: Loopback) -> None
     assert "lines" not in heard.error.message
 
 
+async def test_a_connection_that_was_closed_in_the_pool_costs_no_attempt(service: Loopback) -> None:
+    provider = provider_at(service.url, "openai")
+    service.answers(says("Hi", end="close"))
+
+    answers = [await ask(provider) for _ in range(40)]
+    await provider.aclose()
+
+    assert [heard.error for heard in answers] == [None] * 40
+
+
 async def test_cookies_of_a_service_are_not_kept(service: Loopback) -> None:
     service.answers(says("Hi", headers={"content-type": "text/event-stream", "set-cookie": "a=b; Path=/"}))
     provider = provider_at(service.url, "openai")
