@@ -34,6 +34,7 @@ QUIET = {
     "celery.app.trace": logging.WARNING,  # "task succeeded" for every turn; tasks log their own events
     "celery.worker.strategy": logging.WARNING,
     "kombu": logging.WARNING,
+    "daphne": logging.WARNING,  # what it listens at, in three lines a process
     "httpx": logging.WARNING,
     "asyncio": logging.WARNING,
     "aiohttp.access": logging.WARNING,

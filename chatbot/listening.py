@@ -1,0 +1,61 @@
+"""The socket that the web processes share: whoever starts them opens it, and they inherit it."""
+
+import errno
+import socket
+
+BACKLOG = 1024  # connections that may wait while all web processes restart
+
+
+class CannotListenError(Exception):
+    """The address cannot be listened at; the message is a sentence for the terminal."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Listen at `host` (a name or an address of either family). Port 0 chooses a free one."""
+    listening = None
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+        listening.setblocking(
+            False
+        )  # or a process that finds a connection taken by another waits for the next
+    except (OSError, OverflowError) as error:
+        if listening is not None:
+            listening.close()
+        raise CannotListenError(_sentence(host, port, error)) from error
+    return listening
+
+
+def inherited(fd: int) -> socket.socket:
+    """Take over a listening socket that our parent has opened as `fd`."""
+    try:
+        listening = socket.socket(fileno=fd)
+        if not listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise OSError(errno.EINVAL, "it does not listen")
+        listening.setblocking(False)
+    except OSError as error:
+        raise CannotListenError(f"File descriptor {fd} is no listening socket ({error.strerror}).") from error
+    return listening
+
+
+def url(listening: socket.socket) -> str:
+    """Return the address to open in a browser of this machine."""
+    host, port = listening.getsockname()[:2]
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 (compared, not bound)
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _sentence(host: str, port: int, error: OSError | OverflowError) -> str:
+    match getattr(error, "errno", None):
+        case errno.EADDRINUSE:
+            return f"Port {port} of {host} is taken by another program; choose one with `--port` or `PORT=`."
+        case errno.EACCES:
+            return f"Port {port} is reserved for the system; choose one above 1023 with `--port` or `PORT=`."
+        case errno.EADDRNOTAVAIL | socket.EAI_NONAME:
+            return f"This machine has no address `{host}`; choose another one with `--host`."
+        case _:
+            return f"Cannot listen at port {port} of {host} ({error}); choose another one."

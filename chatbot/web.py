@@ -1,0 +1,158 @@
+"""The web process: daphne's server, with a start and an end of our own.
+
+daphne ends streams at once on SIGTERM and has no hooks for start and end. Here the first SIGTERM or
+SIGINT drains: accept nothing more, run the hooks, let requests end, close what is left, exit with 0.
+A second signal ends it at once.
+"""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import structlog
+from twisted.internet import asyncioreactor
+
+# Twisted keeps the first reactor that is installed, so this stands before everything that imports one.
+LOOP = asyncio.new_event_loop()
+asyncioreactor.install(LOOP)  # type: ignore[no-untyped-call]
+
+from daphne.server import Server  # noqa: E402
+from daphne.ws_protocol import WebSocketProtocol  # noqa: E402
+from twisted.internet import defer  # noqa: E402
+from twisted.internet import reactor as installed  # noqa: E402
+
+reactor: Any = installed
+log = structlog.get_logger(__name__)
+
+StartHook = Callable[[], Awaitable[None]]
+DrainHook = Callable[[float], Awaitable[None]]
+
+HOOK_GRACE_S = 10.0  # what a drain hook may take for saving, on top of the limit it is given
+CLOSE_S = 2.0  # for the closing handshakes, and for applications that save when they are cancelled
+CLOSE_RESTARTING = 4012  # 1012 is not ours to send: applications may use 1000 and 3000-4999
+
+
+class WebProcess(Server):  # type: ignore[misc]  # daphne has no types
+    """daphne's server on a socket that is listening already."""
+
+    def __init__(
+        self,
+        application: Any,
+        listening: socket.socket,
+        *,
+        on_start: Sequence[StartHook],
+        on_drain: Sequence[DrainHook],
+        drain_s: float,
+    ) -> None:
+        super().__init__(
+            application,
+            endpoints=["our socket"],  # it refuses to be without
+            signal_handlers=False,
+            http_timeout=300,  # downloads included
+            websocket_timeout=-1,  # a tab may stay open for days
+            websocket_connect_timeout=20,
+            websocket_handshake_timeout=20,  # 5 is too short for a machine that is busy
+            ping_interval=20,
+            ping_timeout=30,
+            application_close_timeout=10,
+            verbosity=2,  # hands Twisted's own errors to the logger `daphne`; below, they vanish
+            server_name="",
+            ready_callable=self._begin,
+        )
+        self.endpoints: list[str] = []
+        self.exit_code = 0
+        self._listening = listening
+        self._port: Any = None
+        self._on_start = on_start
+        self._on_drain = on_drain
+        self._drain_s = drain_s
+        self._ending: asyncio.Task[None] | None = None
+        self._starting: asyncio.Task[None] | None = None
+
+    def _begin(self) -> None:
+        for each in (signal.SIGTERM, signal.SIGINT):
+            LOOP.add_signal_handler(each, self._hear)
+        self._port = reactor.adoptStreamPort(
+            self._listening.fileno(), self._listening.family, self.http_factory
+        )
+        self._listening.close()  # the reactor has a copy; one left open would keep the port taken
+        self._starting = LOOP.create_task(self._start())
+
+    async def _start(self) -> None:
+        try:
+            for hook in self._on_start:
+                await hook()
+        except Exception:
+            log.exception("web process cannot start")
+            self.exit_code = 1
+            reactor.stop()
+
+    def _hear(self) -> None:
+        if self._ending is None:
+            self._ending = LOOP.create_task(self._end())
+        elif reactor.running:
+            log.warning("web process stops at once")
+            self.exit_code = 1
+            reactor.stop()
+
+    async def _end(self) -> None:
+        give_up_at = LOOP.time() + self._drain_s
+        await defer.maybeDeferred(self._port.stopListening).asFuture(LOOP)
+        for hook in self._on_drain:
+            try:
+                async with asyncio.timeout(self._drain_s + HOOK_GRACE_S):
+                    await hook(self._drain_s)
+            except Exception:
+                log.exception("drain hook failed")
+        requests = self._running(sockets=False)
+        if requests:
+            await asyncio.wait(requests, timeout=max(0.0, give_up_at - LOOP.time()))
+        sockets = self._running(sockets=True)
+        if sockets:
+            for protocol in list(self.connections):
+                if isinstance(protocol, WebSocketProtocol):
+                    protocol.serverClose(code=CLOSE_RESTARTING)
+            await asyncio.wait(sockets, timeout=CLOSE_S)
+        if reactor.running:
+            reactor.stop()
+
+    def _running(self, *, sockets: bool) -> list[asyncio.Future[None]]:
+        return [
+            details["application_instance"]
+            for protocol, details in self.connections.items()
+            if isinstance(protocol, WebSocketProtocol) is sockets
+            and "application_instance" in details  # not there between the requests of a connection
+            and not details["application_instance"].done()
+        ]
+
+    def kill_all_applications(self) -> defer.Deferred[object]:
+        """Cancel what still runs, and wait until it has saved. Twisted calls this before it stops.
+
+        daphne's own fails at a connection without a request, and waits without a limit.
+        """
+        left = [*self._running(sockets=False), *self._running(sockets=True)]
+        for application in left:
+            application.cancel()
+        if not left:
+            return defer.succeed(None)
+        return defer.Deferred.fromFuture(LOOP.create_task(asyncio.wait(left, timeout=CLOSE_S)))
+
+
+def serve(
+    application: Any,
+    listening: socket.socket,
+    *,
+    on_start: Sequence[StartHook] = (),
+    on_drain: Sequence[DrainHook] = (),
+    drain_s: float,
+) -> int:
+    """Serve `application` until a signal ends it; return the exit code, 0 when it drained.
+
+    The hooks run in the server's event loop: those of `on_start` when it runs, those of `on_drain`,
+    with the seconds they may take, when no new connection is accepted any more.
+    """
+    process = WebProcess(application, listening, on_start=on_start, on_drain=on_drain, drain_s=drain_s)
+    process.run()
+    return process.exit_code
