@@ -2,6 +2,10 @@
  * What the visitor sent and the server has not acknowledged: kept in this browser, sent one after the
  * other, each under the same id until it is answered, so that it arrives once.
  *
+ * All tabs of a visitor keep theirs in one place. A tab leaves alone what another one is just sending,
+ * but when it comes (back) to the server it takes what lies there: the other tab may be closed by now.
+ * Should both send it, the server stores it once.
+ *
  * A message the connection never survives must not be sent for ever: after MAX_TRIES sends without an
  * answer it is given up, and the visitor is asked.
  *
@@ -26,6 +30,8 @@ const PAUSE_S = 5; // where the server names none
 export class Outbox extends EventTarget {
   /** @type {Item | null} */
   #inFlight = null;
+  /** Ids of what this tab looks after. @type {Set<string>} */
+  #ours = new Set();
   /** @type {string | null | undefined} */
   #conversation_id = undefined;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -41,6 +47,7 @@ export class Outbox extends EventTarget {
     super();
     this.prefix = `outbox.${name}.`;
     this.send = send;
+    this.#takeAll();
   }
 
   /**
@@ -74,12 +81,14 @@ export class Outbox extends EventTarget {
   /** @param {string} id */
   remove(id) {
     if (this.#inFlight?.id === id) this.#inFlight = null;
+    this.#ours.delete(id);
     forget(this.prefix + id);
     this.dispatchEvent(new Event("change"));
   }
 
   /** The socket now speaks of this conversation. @param {string | null} conversation_id */
   connected(conversation_id) {
+    if (this.#conversation_id === undefined) this.#takeAll();
     this.#conversation_id = conversation_id;
     this.#inFlight = null;
     this.#next();
@@ -166,11 +175,15 @@ export class Outbox extends EventTarget {
 
   /** @returns {Item[]} oldest first */
   #all() {
-    const items = keysFrom(this.prefix).map((key) => this.#get(key.slice(this.prefix.length)));
+    const items = [...this.#ours].map((id) => this.#get(id));
     return items.filter((item) => item !== null).sort((one, other) => one.made_at - other.made_at);
   }
 
-  /** @param {string} id @returns {Item | null} */
+  #takeAll() {
+    for (const key of keysFrom(this.prefix)) this.#ours.add(key.slice(this.prefix.length));
+  }
+
+  /** @param {string} id @returns {Item | null} null also where another tab has seen to it */
   #get(id) {
     const text = kept(this.prefix + id);
     return text === null ? null : JSON.parse(text);
@@ -178,6 +191,7 @@ export class Outbox extends EventTarget {
 
   /** @param {Item} item */
   #put(item) {
+    this.#ours.add(item.id);
     keep(this.prefix + item.id, JSON.stringify(item));
     this.dispatchEvent(new Event("change"));
   }
