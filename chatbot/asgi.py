@@ -13,6 +13,7 @@ pages = get_asgi_application()
 # Only now are the models there that these need.
 from chatbot.addresses import is_known_origin  # noqa: E402
 from chatbot.assets import Assets  # noqa: E402
+from chatbot.celery import app as tasks_app  # noqa: E402, F401 - the one through which tasks are sent
 from conversations.sockets.chat import ChatConsumer  # noqa: E402
 
 SOCKETS = {"/ws/chat/": ChatConsumer.as_asgi()}
