@@ -16,7 +16,7 @@ def short_count(value: int) -> str:
     for size, letter in ((1_000_000, "M"), (10_000, "k")):
         if value >= size:
             unit = 1000 if letter == "k" else size
-            return f"{number_format(value / unit, 1)}{letter}"
+            return f"{_rounded(value / unit, 1)}{letter}"
     return count(value)
 
 
@@ -24,13 +24,13 @@ def percent(share: float) -> str:
     """Write a share of 1 in percent, with one digit where it matters."""
     value = share * 100
     digits = 0 if value in (0, 100) else 1
-    return gettext("%(number)s %%") % {"number": number_format(value, digits)}
+    return gettext("%(number)s %%") % {"number": _rounded(value, digits)}
 
 
 def seconds(milliseconds: float) -> str:
     """Write a duration in seconds: 0.6 s · 12 s."""
     value = milliseconds / 1000
-    return gettext("%(number)s s") % {"number": number_format(value, 1 if value < 10 else 0)}
+    return gettext("%(number)s s") % {"number": _rounded(value, 1 if value < 9.95 else 0)}
 
 
 def age(delta: timedelta) -> str:
@@ -43,3 +43,8 @@ def age(delta: timedelta) -> str:
     if total < 2 * 86400:
         return ngettext("%(number)d hour", "%(number)d hours", total // 3600) % {"number": total // 3600}
     return ngettext("%(number)d day", "%(number)d days", total // 86400) % {"number": total // 86400}
+
+
+def _rounded(value: float, digits: int) -> str:
+    """Write a number with so many digits; Django's own function cuts the others off."""
+    return number_format(round(value, digits), digits)
