@@ -5,40 +5,56 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('conversations', '0001_first_tables'),
+        ("conversations", "0001_first_tables"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='HourlyCounter',
+            name="HourlyCounter",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('hour', models.DateTimeField()),
-                ('route', models.CharField(max_length=64)),
-                ('provider', models.CharField(blank=True, max_length=64)),
-                ('model', models.CharField(blank=True, max_length=128)),
-                ('conversations', models.PositiveIntegerField(default=0)),
-                ('turns', models.PositiveIntegerField(default=0)),
-                ('completed', models.PositiveIntegerField(default=0)),
-                ('stopped', models.PositiveIntegerField(default=0)),
-                ('interrupted', models.PositiveIntegerField(default=0)),
-                ('failed', models.PositiveIntegerField(default=0)),
-                ('blocked', models.PositiveIntegerField(default=0)),
-                ('attempts', models.PositiveIntegerField(default=0)),
-                ('errors', models.JSONField(default=dict)),
-                ('input_tokens', models.PositiveBigIntegerField(default=0)),
-                ('output_tokens', models.PositiveBigIntegerField(default=0)),
-                ('unknown_usage', models.PositiveIntegerField(default=0)),
-                ('first_delta_ms', models.PositiveBigIntegerField(default=0)),
-                ('first_delta_buckets', models.JSONField(default=list)),
-                ('duration_ms', models.PositiveBigIntegerField(default=0)),
-                ('duration_buckets', models.JSONField(default=list)),
-                ('assistant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='conversations.assistant')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("hour", models.DateTimeField()),
+                ("route", models.CharField(max_length=64)),
+                ("provider", models.CharField(blank=True, max_length=64)),
+                ("model", models.CharField(blank=True, max_length=128)),
+                ("conversations", models.PositiveIntegerField(default=0)),
+                ("turns", models.PositiveIntegerField(default=0)),
+                ("completed", models.PositiveIntegerField(default=0)),
+                ("stopped", models.PositiveIntegerField(default=0)),
+                ("interrupted", models.PositiveIntegerField(default=0)),
+                ("failed", models.PositiveIntegerField(default=0)),
+                ("blocked", models.PositiveIntegerField(default=0)),
+                ("attempts", models.PositiveIntegerField(default=0)),
+                ("errors", models.JSONField(default=dict)),
+                ("input_tokens", models.PositiveBigIntegerField(default=0)),
+                ("output_tokens", models.PositiveBigIntegerField(default=0)),
+                ("unknown_usage", models.PositiveIntegerField(default=0)),
+                ("first_delta_ms", models.PositiveBigIntegerField(default=0)),
+                ("first_delta_buckets", models.JSONField(default=list)),
+                ("duration_ms", models.PositiveBigIntegerField(default=0)),
+                ("duration_buckets", models.JSONField(default=list)),
+                (
+                    "assistant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="conversations.assistant",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('hour', 'assistant', 'route', 'provider', 'model'), name='one_counter_per_hour')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("hour", "assistant", "route", "provider", "model"),
+                        name="one_counter_per_hour",
+                    )
+                ],
             },
         ),
     ]
