@@ -3,6 +3,7 @@
 import sys
 
 import django
+from django.utils import timezone
 
 django.setup()
 
@@ -22,7 +23,7 @@ ANSWER = "It is with the carrier and arrives tomorrow. You will get a message an
 def seed(conversation: Conversation, count: int) -> None:
     """Add exchanges, question and answer, until the conversation has `count` messages."""
     last = Turn.objects.filter(conversation=conversation).latest("id")
-    start = conversation.last_position
+    start, now = conversation.last_position, timezone.now()
     turns: list[Turn] = []
     messages: list[Message] = []
     for position in range(start + 1, count, 2):
@@ -34,6 +35,8 @@ def seed(conversation: Conversation, count: int) -> None:
             through=position,
             position=position + 1,
             status=TurnStatus.COMPLETED,
+            visible_at=now,
+            finished_at=now,
         )
         question = Message(
             conversation=conversation,
