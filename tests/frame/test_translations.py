@@ -7,7 +7,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent.parent.parent / "conversations" / "locale" / "zh_Hans" / "LC_MESSAGES"
 ENTRY = re.compile(
-    r'^msgid (?P<one>(?:".*"\n)+)(?:msgid_plural (?P<many>(?:".*"\n)+))?msgstr(?:\[0\])? (?P<said>(?:".*"\n?)+)',
+    r'^msgid (?P<one>(?:".*"\n)+)(?:msgid_plural (?:".*"\n)+)?msgstr(?:\[0\])? (?P<said>(?:".*"\n?)+)',
     re.MULTILINE,
 )
 HOLDER = re.compile(r"%\(\w+\)[sd]|\{\w+\}")
