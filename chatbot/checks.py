@@ -1,11 +1,14 @@
 """System checks: what would fail, or be unsafe, later. Each has a number and a hint."""
 
 import ipaddress
+import os
 import stat
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+from chatbot import config
 
 
 @register(Tags.security)
@@ -80,6 +83,27 @@ def debug_is_not_public(**_about: Any) -> list[CheckMessage]:
             hint="Set DEBUG=false.",
             id="chatbot.E001",
         )
+    ]
+
+
+@register("config")
+def config_can_be_used(**_about: Any) -> list[CheckMessage]:
+    """E002: config.yaml has mistakes. W006: a route of it has no model that could answer."""
+    try:
+        found = config.load(settings.CONFIG_FILE, os.environ)
+    except config.ConfigError as error:
+        return [
+            Error(sentence, hint=f"Correct {settings.CONFIG_FILE.name} and start again.", id="chatbot.E002")
+            for sentence in error.mistakes
+        ]
+    return [
+        Warning(
+            f"Route `{name}` has no usable model.",
+            hint="Set a key for one of its steps in config.yaml, or add `local` as its last step.",
+            id="chatbot.W006",
+        )
+        for name, route in found.routes.items()
+        if not found.steps(route)
     ]
 
 
