@@ -80,9 +80,12 @@ class State:
         """Run one command and return its answer, or None when Redis is away."""
         if self._is_away and time.monotonic() < self._away_until:
             return None
+        # A cancelled call must not leave its answer for the next one on the connection.
+        return await asyncio.shield(self._call(command))
+
+    async def _call(self, command: Command) -> Any:
         try:
-            # A cancelled call must not leave its answer for the next one on the connection.
-            answer = await asyncio.shield(self._redis.execute_command(*command))  # type: ignore[no-untyped-call]
+            answer = await self._redis.execute_command(*command)  # type: ignore[no-untyped-call]
         except (RedisError, OSError, TimeoutError) as error:
             self._went_away(error)
             return None

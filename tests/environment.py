@@ -11,6 +11,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import hypothesis  # noqa: F401 - Python 3.11.7 fails to import it while a failure is reported
+
 EXAMPLE = Path(__file__).parent.parent / ".env.example"
 KEPT = {"DATABASE_URL"}
 
