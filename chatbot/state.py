@@ -295,12 +295,13 @@ class Reader:
         try:
             await asyncio.wait([reading, changed], return_when=asyncio.FIRST_COMPLETED)
             if not reading.done():
-                reading.cancel()
-                await self._client.connection_pool.disconnect()  # its answer is nobody's
                 return
             answer = reading.result() or []
         finally:
             changed.cancel()
+            if not reading.done():
+                reading.cancel()
+                await self._client.connection_pool.disconnect()  # its answer is nobody's
         streams = answer.items() if isinstance(answer, Mapping) else answer
         for raw_key, raw in streams:
             key = raw_key.decode()[len(PREFIX) :]
