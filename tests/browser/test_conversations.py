@@ -36,10 +36,11 @@ LISTS = [
 
 def long_conversation(first: int, last: int) -> list[Frame]:
     """Return questions and answers at these positions, too many for one screen."""
-    make = {True: question, False: lambda id, text, at: answer(id, text, at, f"t{at}")}
-    return [
-        make[at % 2 == 1](f"m{at}", f"Number {at}. " + "Words. " * 20, at) for at in range(first, last + 1)
-    ]
+    rows = []
+    for at in range(first, last + 1):
+        text = f"Number {at}. " + "Words. " * 20
+        rows.append(question(f"m{at}", text, at) if at % 2 else answer(f"m{at}", text, at, f"t{at}"))
+    return rows
 
 
 def shown(stage: Stage, *messages: Frame, more: bool = False) -> Line:
@@ -242,7 +243,8 @@ def test_scrolling_up_brings_older_messages_and_moves_nothing(tab: Page, stage: 
 
     expect(tab.locator(".message")).to_have_count(100)
     after = tab.locator(".message").filter(has_text="Number 52.").bounding_box()
-    assert before is not None and after is not None
+    assert before is not None
+    assert after is not None
     assert abs(after["y"] - before["y"]) < 1
     messages.evaluate("(list) => { list.scrollTop = 0; }")
     expect(tab.locator(".message").first).to_be_in_viewport()

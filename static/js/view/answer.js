@@ -237,7 +237,7 @@ export function whoRow(...parts) {
 /** The same for the assistant: nobody may take it for a person. @param {string} name @param {...Node} more */
 export function assistantRow(name, ...more) {
   const sign = element("span", { class: "mark small" }, icon("north"));
-  return whoRow(sign, element("span", {}, name), element("span", { class: "badge" }, "AI"), ...more);
+  return whoRow(sign, element("h2", {}, name), element("span", { class: "badge" }, "AI"), ...more);
 }
 
 /** The element the last character stands in. @param {Element} body @returns {Element} */
