@@ -74,7 +74,7 @@ def chat(request: HttpRequest, slug: str | None = None) -> HttpResponse:
         name=assistant.name,
         house=assistant.house,
         privacy_url=assistant.privacy_url,
-        is_local_model=version is not None and _is_local(version.route),
+        is_local_model=version is not None and is_answered_locally(version.route),
     )
     return shown(request, page)
 
@@ -84,13 +84,9 @@ def shown(request: HttpRequest, page: ChatPage) -> HttpResponse:
     return render(request, "chat/chat.html", {"page": page})
 
 
-def _is_local(route: str) -> bool:
+@lru_cache(maxsize=64)
+def is_answered_locally(route: str) -> bool:
     """Whether the model on this machine answers: nothing else is configured for the route."""
-    known = _config()
+    known = config.load(settings.CONFIG_FILE, os.environ)
     row = known.routes.get(route) or known.routes.get("default")
     return row is not None and known.steps(row) == (((config.LOCAL, 1.0),),)
-
-
-@lru_cache(maxsize=1)
-def _config() -> config.Config:
-    return config.load(settings.CONFIG_FILE, os.environ)
