@@ -13,8 +13,8 @@ import orjson
 import structlog
 
 from chatbot.state import State
-from conversations import frames
 from conversations.events import Draining, Event, MessageSaved, TurnDelta
+from conversations.frames import outgoing
 
 log = structlog.get_logger(__name__)
 
@@ -188,7 +188,7 @@ class Live:
                 continue
             frame = rendered.get(tab.locale)
             if frame is None:
-                frame = rendered[tab.locale] = frames.render(event, tab.locale)
+                frame = rendered[tab.locale] = outgoing.render(event, tab.locale)
             await self._deliver(tab, event, frame)
 
     async def _deliver(self, tab: Tab, event: Event, frame: str) -> None:

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from chatbot import database, metrics
 from chatbot.addresses import limit_key, scope_address
-from conversations import access, assistants, frames, runner, transcript
+from conversations import access, assistants, runner, transcript
 from conversations.errors import (
     ConflictError,
     ConversationError,
@@ -20,6 +20,7 @@ from conversations.errors import (
     UnauthorizedError,
 )
 from conversations.events import Draining, Event, MessageSaved, TurnDelta
+from conversations.frames import incoming, outgoing
 from conversations.limits import FrameLimit
 from conversations.models import Assistant
 from conversations.sentences import LOCALES
@@ -95,81 +96,81 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             return
         try:
             if text_data is None:
-                raise frames.BadFrameError("A frame is text.")
-            frame = frames.parse(text_data)
+                raise incoming.BadFrameError("A frame is text.")
+            frame = incoming.parse(text_data)
             frame_id = frame.id
             if load > 1:
                 raise self._frame_limit.refusal(now)
             await self._answer(frame)
-        except frames.BadFrameError as error:
+        except incoming.BadFrameError as error:
             self._bad_frames += 1
             if self._bad_frames > MAX_BAD_FRAMES:
                 await self.close(CLOSE_BAD_FRAMES)
                 return
-            await self._send(frames.refusal(error, self.locale, error.frame_id))
+            await self._send(outgoing.refusal(error, self.locale, error.frame_id))
         except ConversationError as error:
-            await self._send(frames.refusal(error, self.locale, frame_id))
+            await self._send(outgoing.refusal(error, self.locale, frame_id))
         except Exception:
             ref = secrets.token_hex(2).upper()
             log.exception("frame failed", ref=ref, visitor_id=self._visitor_id)
-            await self._send(frames.refusal(ConversationError(), self.locale, frame_id, ref))
+            await self._send(outgoing.refusal(ConversationError(), self.locale, frame_id, ref))
 
-    async def _answer(self, frame: frames.ClientFrame) -> None:
-        if isinstance(frame, frames.Hello):
+    async def _answer(self, frame: incoming.ClientFrame) -> None:
+        if isinstance(frame, incoming.Hello):
             await self._hello(frame)
             return
         if self._visitor_id is None or self._assistant is None:
             raise UnauthorizedError("The first frame must be hello.")
         visitor_id, assistant = self._visitor_id, self._assistant
         match frame:
-            case frames.MessageSend():
+            case incoming.MessageSend():
                 await self._message_send(frame, visitor_id, assistant)
-            case frames.TurnStop():
+            case incoming.TurnStop():
                 await self._runner.stop_turn(visitor_id=visitor_id, turn_id=frame.turn_id)
-            case frames.TurnRetry():
+            case incoming.TurnRetry():
                 await self._runner.retry(
                     visitor_id=visitor_id, turn_id=frame.turn_id, address=self._address()
                 )
-            case frames.FeedbackSend():
+            case incoming.FeedbackSend():
                 await self._runner.rate(
                     visitor_id=visitor_id,
                     message_id=frame.message_id,
                     rating=frame.rating,
                     comment=frame.comment,
                 )
-            case frames.ConversationOpen():
+            case incoming.ConversationOpen():
                 if frame.conversation_id is not None:
                     await database.run(
                         transcript.conversation_of, visitor_id, assistant.pk, frame.conversation_id
                     )
                 await self._show(frame.conversation_id)
                 await self.refresh()
-            case frames.ConversationsList():
+            case incoming.ConversationsList():
                 lines, more = await database.run(
                     transcript.conversations, visitor_id, assistant.pk, query=frame.query, before=frame.before
                 )
-                await self._send(frames.conversations(lines, more=more, frame_id=frame.id))
-            case frames.MessagesList():
+                await self._send(outgoing.conversations(lines, more=more, frame_id=frame.id))
+            case incoming.MessagesList():
                 page = transcript.Page([], False)
                 if self._conversation_id is not None:
                     page = await database.run(transcript.page, self._conversation_id, before=frame.before)
                 await self._send(
-                    frames.messages(page.items, more=page.more, locale=self.locale, frame_id=frame.id)
+                    outgoing.messages(page.items, more=page.more, locale=self.locale, frame_id=frame.id)
                 )
-            case frames.Sync():
+            case incoming.Sync():
                 await self.refresh()
-            case frames.Ping():
-                await self._send(frames.pong(frame.id))
+            case incoming.Ping():
+                await self._send(outgoing.pong(frame.id))
             case _:
                 assert_never(frame)
 
-    async def _hello(self, frame: frames.Hello) -> None:
+    async def _hello(self, frame: incoming.Hello) -> None:
         if self._visitor_id is not None:
             raise ConflictError("This socket has said hello.")
         try:
             visitor_id = access.visitor_of(frame.token) if frame.token else access.new_visitor()
         except UnauthorizedError as error:
-            await self._send(frames.refusal(error, self.locale, frame.id))
+            await self._send(outgoing.refusal(error, self.locale, frame.id))
             await self.close(CLOSE_TOKEN)
             return
         assistant, conversation_id = await database.run(
@@ -183,7 +184,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         await self._show(conversation_id)
         await self.refresh()
 
-    async def _message_send(self, frame: frames.MessageSend, visitor_id: str, assistant: Assistant) -> None:
+    async def _message_send(self, frame: incoming.MessageSend, visitor_id: str, assistant: Assistant) -> None:
         if len(frame.text) > settings.MESSAGE_MAX_CHARS:
             raise TooLongError("The text is longer than MESSAGE_MAX_CHARS.")
         if frame.conversation_id is not None and frame.conversation_id != self._conversation_id:
@@ -216,13 +217,13 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         moved = event.conversation.id != self._conversation_id
         had = self._conversation_id is not None
         await self._show(event.conversation.id)
-        await self._send(frames.render(event, self.locale))
+        await self._send(outgoing.render(event, self.locale))
         if moved and (had or event.message.position > 1):
             await self.refresh()
 
     async def drain(self, event: Draining) -> None:
         """Tell the tab to come back elsewhere."""
-        await self._send(frames.render(event, self.locale))
+        await self._send(outgoing.render(event, self.locale))
 
     async def leave(self, code: int) -> None:
         """Close the socket."""
@@ -236,7 +237,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self._telling = True
         try:
             place = await self._read_place(self._visitor_id, self._assistant)
-            frame = frames.ready(place.ready(self._runner.live), self.locale)
+            frame = outgoing.ready(place.ready(self._runner.live), self.locale)
         finally:
             self._telling = False
         await self._send(frame)

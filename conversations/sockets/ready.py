@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from conversations import access, assistants, frames, lifecycle, transcript
+from conversations import access, assistants, lifecycle, transcript
 from conversations.events import ConversationView
+from conversations.frames import outgoing
 from conversations.live import Live
 from conversations.models import Turn
 
@@ -23,19 +24,19 @@ class Place:
     page: transcript.Page
     turn: Turn | None
 
-    def ready(self, live: Live) -> frames.Ready:
+    def ready(self, live: Live) -> outgoing.Ready:
         """Join it with what has been shown of the running answer by now."""
-        turn: frames.RunningTurn | None = None
+        turn: outgoing.RunningTurn | None = None
         if self.turn is not None:
             shown = live.shown(self.turn.id)
-            turn = frames.RunningTurn(
+            turn = outgoing.RunningTurn(
                 id=self.turn.id,
                 message_id=self.turn.message_id,
                 position=(shown and shown.position) or self.turn.position,
                 replaces=self.turn.replaces_id,
                 text=shown.text if shown else "",
             )
-        return frames.Ready(
+        return outgoing.Ready(
             visitor_id=self.visitor_id,
             token=access.visitor_token(self.visitor_id),
             slug=self.slug,
