@@ -4,8 +4,8 @@
     data: {"object": "text_completion", "choices": [{"text": " Hi", "index": 0, "finish_reason": null}]}
     data: [DONE]
 
-https://platform.openai.com/docs/api-reference/completions (read 2026-11-20). OpenAI keeps it for
-gpt-3.5-turbo-instruct; vLLM and llama.cpp offer it for base models.
+https://platform.openai.com/docs/api-reference/completions, as the openai package 3.51.0 has it (November
+2026). OpenAI keeps it for gpt-3.5-turbo-instruct; vLLM and llama.cpp offer it for base models.
 """
 
 from collections.abc import Mapping

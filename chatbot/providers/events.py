@@ -10,7 +10,8 @@ from chatbot.providers.messages import UNKNOWN_USAGE, FinishReason, ToolCall, Us
 class AttemptFailed:
     """A target failed before its first visible delta; another attempt (or RouteExhausted) follows.
 
-    `attempt` is the number that was given to `compose` for it (from 1, over the whole route).
+    `attempt` is the number that was given to `compose` for it (from 1, over the whole route), and
+    `error.usage` what the service said it counted before it failed.
     """
 
     attempt: int

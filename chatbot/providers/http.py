@@ -96,8 +96,6 @@ class HttpProvider:
                 if reader.moved:
                     reader.moved, begun = False, True
                     watch.due = min(clock() + (END_S if reader.finish else limits.idle_s), total_at)
-                if reader.finish is None:
-                    watch.check()
                 if visible and reader.finish is None and self._pace_s:
                     # All streams pause to the same beat: one turn of the event loop serves many.
                     await answer.pause((clock() // self._pace_s + 1) * self._pace_s)

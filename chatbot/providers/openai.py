@@ -6,8 +6,8 @@
     data: {"choices": [], "usage": {"prompt_tokens": 8, "completion_tokens": 6, …}}
     data: [DONE]
 
-https://platform.openai.com/docs/api-reference/chat and the types of the openai package 3.51.0
-(read 2026-11-20). Compatible servers are looser; what they do differently is named where it is met.
+https://platform.openai.com/docs/api-reference/chat, as the openai package 3.51.0 sends and reads it
+(November 2026). Compatible servers are looser; what they do differently is named where it is met.
 """
 
 import re

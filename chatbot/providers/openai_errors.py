@@ -94,13 +94,12 @@ def _classed(error: object, status: int | None) -> ProviderError:
     code, sort = (str(error.get(name) or "").lower() for name in ("code", "type"))
     if status is None and code.isdigit() and 400 <= int(code) < 600:
         status = int(code)
-    message = next(
-        (text for name in ("message", "msg", "detail") if isinstance(text := error.get(name), str)), None
-    )
+    said = error.get("message") or error.get("msg") or error.get("detail") or ""
+    message = said if isinstance(said, str) else orjson.dumps(said).decode()  # Mistral nests its details
     kind = (
         _kind(code) or (_kind(sort) if not code or code.isdigit() else None) or kind_of_status(status or 500)
     )
-    if kind == "invalid_request" and TOO_LONG.search(message or ""):
+    if kind == "invalid_request" and TOO_LONG.search(message):
         kind = "context_length"
     return of_kind(
         kind,

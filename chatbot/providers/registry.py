@@ -38,17 +38,18 @@ KINDS: dict[str, Kind] = {
 
 LOADS_FIRST = Timeouts(first_s=120)  # a server on this machine may have to load the model first
 
-# Base URLs as the services' own pages give them (read 2026-11-20).
+# Base URLs as the services publish them (November 2026); a row may say another, for another region.
 PRESETS: dict[str, Preset] = {
     # base_url: https://NAME.openai.azure.com/openai/v1
     "azure": Preset(
         "openai", {"base_url": "", "auth_header": "api-key", "output_limit_field": "max_completion_tokens"}
     ),
     "deepseek": Preset("openai", {"base_url": "https://api.deepseek.com/v1"}),
+    # Newer accounts have an address of their own: https://{WorkspaceId}.cn-beijing.maas.aliyuncs.com/…
     "qwen": Preset("openai", {"base_url": "https://dashscope.aliyuncs.com/compatible-mode/v1"}),
     "glm": Preset("openai", {"base_url": "https://open.bigmodel.cn/api/paas/v4"}),
     "kimi": Preset("openai", {"base_url": "https://api.moonshot.cn/v1"}),
-    # Refuses fields it does not know, and sends usage unasked.
+    # Refuses fields it does not know (422), stream_options among them, and sends usage unasked.
     "mistral": Preset("openai", {"base_url": "https://api.mistral.ai/v1", "include_usage": False}),
     "groq": Preset("openai", {"base_url": "https://api.groq.com/openai/v1"}),
     "openrouter": Preset("openai", {"base_url": "https://openrouter.ai/api/v1"}),

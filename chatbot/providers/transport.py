@@ -154,12 +154,9 @@ class Answer:
             network.resume_reading()
 
     def close(self) -> None:
-        """Give the connection back if the body was read to its end, else close it. Waits for nothing,
-        so it is done even in a task that is being cancelled."""
-        if self._content.at_eof():
-            self._response.release()
-        else:
-            self._response.close()
+        """Close the connection, unless the body was read to its end: then it is back in the pool.
+        Waits for nothing, so it is done even in a task that is being cancelled."""
+        self._response.close()
 
 
 def _wake(sleeper: asyncio.Future[None]) -> None:

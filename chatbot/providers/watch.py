@@ -41,11 +41,6 @@ class Watch:
             if task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
                 raise TimeoutError from error
 
-    def check(self) -> None:
-        """Raise TimeoutError if `due` has passed: waits that end at once never let the timer ring."""
-        if self._loop.time() >= self.due:
-            raise TimeoutError
-
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()

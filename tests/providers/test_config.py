@@ -1,6 +1,8 @@
 """config.yaml: what it may say, what it means, and how its mistakes are told."""
 
 import stat
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -282,3 +284,9 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 def test_a_wrong_local_context_is_told() -> None:
     with pytest.raises(ConfigError, match="LOCAL_MODEL_CONTEXT is `much`"):
         config.load(SHIPPED, {"LOCAL_MODEL_CONTEXT": "much"})
+
+
+def test_the_configuration_is_read_without_django() -> None:
+    script = "import chatbot.config, sys; sys.exit('django' in sys.modules or 'conversations' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", script], cwd=SHIPPED.parent, check=False).returncode == 0

@@ -289,10 +289,21 @@ async def test_leaving_a_stream_closes_its_connection(
     await service.until(lambda: service.connections == 0)
 
 
+async def test_a_body_left_open_after_the_last_word_keeps_nobody_waiting(
+    provider: Provider, sample: Sample, service: Loopback
+) -> None:
+    service.answers(reply(sample, answer(sample, "x"), HANG))
+
+    async with asyncio.timeout(1.0):
+        heard = await ask(provider)
+
+    assert heard.finished.finish == "stop"
+
+
 async def test_a_finished_answer_leaves_its_connection_for_the_next(
     provider: Provider, sample: Sample, service: Loopback
 ) -> None:
-    service.answers(reply(sample, answer(sample, "x")))
+    service.answers(reply(sample, answer(sample, "x"), 0.02))
 
     for _ in range(3):
         assert (await ask(provider)).error is None

@@ -225,6 +225,7 @@ async def test_an_error_answer_says_what_to_do(vector: Any, service: Loopback) -
         (404, {"error": "model not found"}, "not_found"),
         (404, {"detail": "Not Found"}, "not_found"),
         (400, {"error": {"message": "bad", "type": "invalid_request_error", "code": 400}}, "invalid_request"),
+        (422, {"object": "error", "message": {"detail": [{"msg": "Extra inputs"}]}}, "invalid_request"),
         (500, [], "server"),
         (500, None, "server"),
     ],

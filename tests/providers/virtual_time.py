@@ -34,6 +34,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run `main` in virtual time. Its clock is `asyncio.get_running_loop().time`."""
+    """Run `main` in virtual time. Its clock is `asyncio.get_running_loop().time`. What goes wrong in a
+    callback, which asyncio would only log, is wrong here too."""
+    faults: list[dict[str, Any]] = []
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(main)
+        runner.get_loop().set_exception_handler(lambda loop, context: faults.append(context))
+        result = runner.run(main)
+    assert faults == []
+    return result
