@@ -1,9 +1,7 @@
-"""Which assistant answers, and what its prompt versions say."""
-
-from functools import lru_cache
+"""Which assistant answers."""
 
 from conversations.errors import NotFoundError
-from conversations.models import Assistant, PromptVersion
+from conversations.models import Assistant
 
 
 def find(slug: str | None) -> Assistant:
@@ -13,9 +11,3 @@ def find(slug: str | None) -> Assistant:
     if row is None:
         raise NotFoundError("There is no such assistant.")
     return row
-
-
-@lru_cache(maxsize=256)
-def version(version_id: int) -> PromptVersion:
-    """Return a prompt version. Versions never change, so each is read once."""
-    return PromptVersion.objects.get(pk=version_id)

@@ -17,7 +17,7 @@ from django.db import Error as DatabaseError
 
 from chatbot import database, metrics, presence
 from chatbot.state import State
-from conversations import assistants, intake, lifecycle, outbox, tasks, transcript, turns
+from conversations import intake, lifecycle, outbox, tasks, transcript, turns
 from conversations.errors import NotFoundError, NotRunningError
 from conversations.events import (
     Draining,
@@ -32,7 +32,7 @@ from conversations.events import (
 from conversations.lifecycle import TakenTurn, UnfinishedTurn
 from conversations.limits import TurnLimits
 from conversations.live import Live, LocalAnswer, Tab
-from conversations.models import Turn, TurnStatus
+from conversations.models import PromptVersion, Turn, TurnStatus
 from conversations.routes import Routes
 
 log = structlog.get_logger(__name__)
@@ -273,7 +273,7 @@ class Runner:
         numbered = 0
         while True:
             turn = running.turn
-            version = await database.run(assistants.version, turn.version_id)
+            version = await database.run(PromptVersion.known, turn.version_id)
             asking = turns.Asking(turn, answer, self._routes.named(version.route), version, numbered)
             outcome = await self._ask(running, asking)
             why, running.why, running.asking = running.why, None, None
@@ -519,3 +519,4 @@ async def drain(limit_s: float) -> None:
     runner, _here = here(), None
     await runner.drain(limit_s)
     await asyncio.to_thread(outbox.stop_publishing)
+    await asyncio.to_thread(database.close)

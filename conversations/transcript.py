@@ -13,7 +13,6 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from conversations import assistants
 from conversations.errors import ConflictError, NotFoundError
 from conversations.events import ConversationLine, ConversationView, MessageView
 from conversations.models import (
@@ -22,6 +21,7 @@ from conversations.models import (
     LockedConversation,
     Message,
     MessageStatus,
+    PromptVersion,
     Role,
     Visitor,
     statements,
@@ -51,7 +51,7 @@ def view(message: Message) -> MessageView:
         created_at=message.created_at,
         replaces=message.replaces_id,
         rating=message.rating,
-        version=None if message.version_id is None else assistants.version(message.version_id).number,
+        version=None if message.version_id is None else PromptVersion.known(message.version_id).number,
     )
 
 

@@ -19,7 +19,7 @@ from chatbot.providers import fallback
 from chatbot.providers.errors import BadRequest, ProviderError, RouteExhausted
 from chatbot.providers.events import AttemptFailed, CompletionFinished, ReasoningDelta, TextDelta
 from chatbot.providers.messages import CompletionRequest, Usage
-from conversations import assistants, lifecycle, tasks, tokens, transcript, windows
+from conversations import lifecycle, tasks, tokens, transcript, windows
 from conversations.events import MessageView
 from conversations.lifecycle import TakenTurn
 from conversations.live import LocalAnswer
@@ -298,7 +298,7 @@ def finish(
 
 def _sentences(version_id: int, error: str) -> Mapping[str, str]:
     """Return the version's own words for having no answer."""
-    return assistants.version(version_id).fallback if error == "model_unavailable" else {}
+    return PromptVersion.known(version_id).fallback if error == "model_unavailable" else {}
 
 
 def finish_dead(row: Turn, *, process: str, text: str) -> Finished | None:

@@ -1,3 +1,4 @@
+from functools import lru_cache
 from typing import Any
 
 from django.db import models
@@ -64,6 +65,12 @@ class PromptVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.assistant_id} v{self.number}"
+
+    @staticmethod
+    @lru_cache(maxsize=256)
+    def known(version_id: int) -> "PromptVersion":
+        """Return a version. It never changes, so each process reads it once."""
+        return PromptVersion.objects.get(pk=version_id)
 
     def said_in(self, texts: dict[str, Any], locale: str, default: Any) -> Any:
         """Return what `texts` (greeting, starters or fallback) says in `locale`, else in any language."""
