@@ -1,0 +1,264 @@
+"""The staff's pages in a real browser, from a real web process."""
+
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from chatbot import listening
+from tests.browser.tabs import Visitors
+from tests.redis_server import RedisServer
+
+ROOT = Path(__file__).parent.parent.parent
+PASSWORD = "northwind-staff-1"
+REFRESH_MS = 20_000
+
+SEED = f"""if True:
+    import django
+    django.setup()
+    from datetime import timedelta
+    from django.contrib.auth.models import User
+    from django.utils import timezone
+    from conversations import tasks
+    from conversations.models import Assistant
+    from tests.frame.rows import assistant, ended_turn
+    Assistant.objects.filter(pk=assistant().pk).update(is_default=True)
+    now = timezone.now()
+    failed = dict(provider="openai", model="gpt-5-mini", status="failed", error="overloaded")
+    turns = [ended_turn(at=now - timedelta(hours=hour), first_delta_ms=300 + 90 * hour) for hour in range(12)]
+    turns += [ended_turn(at=now, status="failed", attempts=(failed,), first_delta_ms=None) for _ in range(3)]
+    tasks.log_turn([turn.pk for turn in turns])
+    User.objects.create_superuser("mei", "", {PASSWORD!r}, first_name="Mei", last_name="Lin")
+"""
+
+FORGET_A_TASK = """if True:
+    import django
+    django.setup()
+    from datetime import timedelta
+    from django.utils import timezone
+    from conversations.models import OutboxEntry
+    long_ago = timezone.now() - timedelta(hours=1)
+    OutboxEntry.objects.create(task="log_turn", key="late", created_at=long_ago)
+"""
+
+
+@dataclass
+class House:
+    """A web process with its database and Redis. `environment` is what its commands run in."""
+
+    origin: str
+    environment: dict[str, str]
+
+    def run(self, *command: str) -> None:
+        """Run a command of the project to its end."""
+        subprocess.run([sys.executable, *command], cwd=ROOT, env=self.environment, check=True)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    directory = tmp_path_factory.mktemp("house")
+    redis_server = RedisServer()
+    socket = listening.listen("127.0.0.1", 0)
+    environment = {
+        **os.environ,
+        "CHATBOT_VAR": str(directory),
+        "DATABASE_URL": "",
+        "REDIS_URL": redis_server.url,
+        "OPENAI_API_KEY": "a-key",
+        "LOG_LEVEL": "WARNING",
+        "DJANGO_SETTINGS_MODULE": "chatbot.settings",
+    }
+    house = House(listening.url(socket), environment)
+    house.run("manage.py", "migrate", "-v0")
+    house.run("-c", SEED)
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "web", "--fd", str(socket.fileno())],
+        cwd=ROOT, env=environment, pass_fds=[socket.fileno()],
+    )  # fmt: skip
+    socket.close()
+    wait_until(lambda: answers(house.origin + "/livez"))
+    yield house
+    process.terminate()
+    process.wait(20)
+    redis_server.close()
+
+
+def wait_until(is_true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not is_true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5):
+            return True
+    except (urllib.error.URLError, TimeoutError):
+        return False
+
+
+@pytest.fixture
+def visitors(browser: Browser, house: House) -> Iterator[Visitors]:
+    """Opens tabs. The test fails if any of them complains or turns to a foreign host."""
+    visitors = Visitors(browser, house.origin)
+    yield visitors
+    visitors.close()
+    assert visitors.watch.unexpected() == []
+
+
+def sign_in(page: Page, password: str = PASSWORD) -> Page:
+    page.locator("#id_username").fill("mei")
+    page.locator("#id_password").fill(password)
+    page.locator("button[type=submit]").click()
+    return page
+
+
+def signed_in(visitors: Visitors, path: str = "/console/", **options: Any) -> Page:
+    page = sign_in(visitors.arrive(path, **options))
+    page.wait_for_url(f"**{path}")
+    return page
+
+
+def findings(page: Page) -> list[str]:
+    return [f"{found['id']}: {found['nodes'][0]['html']}" for found in Axe().run(page).response["violations"]]
+
+
+def is_wider_than_its_window(page: Page) -> bool:
+    wider: bool = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    return wider
+
+
+LOOKS = pytest.mark.parametrize(
+    "look",
+    [
+        {"size": (1280, 860)},
+        {"size": (1280, 860), "dark": True, "locale": "zh-CN"},
+        {"size": (360, 740), "touch": True, "locale": "zh-CN"},
+        {"size": (320, 640), "touch": True, "dark": True},
+    ],
+    ids=["desktop-light", "desktop-dark-zh", "phone-light-zh", "narrow-dark"],
+)
+
+
+@LOOKS
+def test_the_sign_in_page_reads_well_everywhere(visitors: Visitors, look: dict[str, Any]) -> None:
+    page = visitors.arrive("/console/", **look)
+    expect(page.locator("#id_username")).to_be_focused()
+    assert findings(page) == []
+
+    sign_in(page, "wrong")
+
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(page.locator("#id_password")).to_be_focused()
+    assert findings(page) == []
+    assert not is_wider_than_its_window(page)
+
+
+@LOOKS
+def test_the_front_page_reads_well_everywhere(visitors: Visitors, look: dict[str, Any]) -> None:
+    page = signed_in(visitors, **look)
+
+    expect(page.locator(".attention li").first).to_be_visible()
+    assert findings(page) == []
+    assert not is_wider_than_its_window(page)
+
+
+@LOOKS
+def test_records_are_shown_under_the_strict_policy(visitors: Visitors, look: dict[str, Any]) -> None:
+    page = signed_in(visitors, "/admin/conversations/message/", **look)
+    expect(page.locator("#result_list")).to_be_visible()
+
+    page.locator("#result_list .field-id a").first.click()
+
+    expect(page.locator(".readonly").first).to_be_visible()
+
+
+def test_the_front_page_refreshes_itself(visitors: Visitors, house: House) -> None:
+    page = visitors.arrive("/accounts/login/?next=/console/")
+    page.clock.install()
+    sign_in(page).wait_for_url("**/console/")
+    expect(page.locator("#overview")).not_to_contain_text("1 task has not run")
+    house.run("-c", FORGET_A_TASK)
+
+    page.clock.run_for(REFRESH_MS)
+
+    expect(page.locator("#overview")).to_contain_text("1 task has not run")
+    assert findings(page) == []
+
+
+def test_a_lost_server_is_told_and_so_is_its_return(visitors: Visitors) -> None:
+    visitors.watch.allow("net::ERR_FAILED|htmx:(sendError|afterRequest)")
+    page = visitors.arrive("/accounts/login/?next=/console/")
+    page.clock.install()
+    sign_in(page).wait_for_url("**/console/")
+    page.route("**/console/", lambda route: route.abort())
+
+    page.clock.run_for(REFRESH_MS)
+    expect(page.locator("[data-lost]")).to_be_visible()
+    expect(page.locator("#overview h1")).to_be_visible()
+
+    page.unroute("**/console/")
+    page.clock.run_for(REFRESH_MS)
+    expect(page.locator("[data-lost]")).to_be_hidden()
+
+
+def test_an_ended_session_leads_to_the_sign_in_page(visitors: Visitors) -> None:
+    page = visitors.arrive("/accounts/login/?next=/console/")
+    page.clock.install()
+    sign_in(page).wait_for_url("**/console/")
+    page.context.clear_cookies()
+
+    page.clock.run_for(REFRESH_MS)
+
+    page.wait_for_url("**/accounts/login/?next=%2Fconsole%2F")
+
+
+def test_the_appearance_is_kept(visitors: Visitors) -> None:
+    page = signed_in(visitors)
+    page.get_by_role("button", name="Appearance").click()
+    page.get_by_label("Dark").check()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+    page.reload()
+
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert (
+        page.locator("body").evaluate("(body) => getComputedStyle(document.documentElement).colorScheme")
+        == "dark"
+    )
+
+
+def test_the_menu_opens_on_a_phone_by_keyboard_and_closes_again(visitors: Visitors) -> None:
+    page = signed_in(visitors, size=(360, 740))
+    nav = page.locator("#console-nav")
+    expect(nav).to_be_hidden()
+
+    page.get_by_role("button", name="Menu").focus()
+    page.keyboard.press("Enter")
+    expect(nav.get_by_role("link", name="Overview")).to_be_visible()
+    assert findings(page) == []
+
+    page.keyboard.press("Escape")
+    expect(nav).to_be_hidden()
+    expect(page.get_by_role("button", name="Menu")).to_be_focused()
+
+
+def test_the_language_is_switched_and_kept(visitors: Visitors) -> None:
+    page = signed_in(visitors)
+
+    page.get_by_role("button", name="简体中文").click()
+
+    expect(page.get_by_role("heading", name="需要处理")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="需要处理")).to_be_visible()
