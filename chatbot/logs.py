@@ -34,7 +34,8 @@ QUIET = {
     "celery.app.trace": logging.WARNING,  # "task succeeded" for every turn; tasks log their own events
     "celery.worker.strategy": logging.WARNING,
     "kombu": logging.WARNING,
-    "daphne": logging.WARNING,  # what it listens at, in three lines a process
+    "daphne": logging.WARNING,  # which endpoints it configures
+    "twisted": logging.WARNING,  # each factory that starts and stops
     "httpx": logging.WARNING,
     "asyncio": logging.WARNING,
     "aiohttp.access": logging.WARNING,

@@ -6,6 +6,7 @@ A second signal ends it at once.
 """
 
 import asyncio
+import functools
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,6 +23,7 @@ from daphne.server import Server  # noqa: E402
 from daphne.ws_protocol import WebSocketProtocol  # noqa: E402
 from twisted.internet import defer  # noqa: E402
 from twisted.internet import reactor as installed  # noqa: E402
+from twisted.logger import STDLibLogObserver, globalLogPublisher  # noqa: E402
 
 reactor: Any = installed
 log = structlog.get_logger(__name__)
@@ -57,7 +59,7 @@ class WebProcess(Server):  # type: ignore[misc]  # daphne has no types
             ping_interval=20,
             ping_timeout=30,
             application_close_timeout=10,
-            verbosity=2,  # hands Twisted's own errors to the logger `daphne`; below, they vanish
+            verbosity=1,  # from 2 on it redirects stderr into the log, which ends there
             server_name="",
             ready_callable=self._begin,
         )
@@ -72,6 +74,7 @@ class WebProcess(Server):  # type: ignore[misc]  # daphne has no types
         self._starting: asyncio.Task[None] | None = None
 
     def _begin(self) -> None:
+        globalLogPublisher.addObserver(STDLibLogObserver("twisted"))  # or its errors are lost
         for each in (signal.SIGTERM, signal.SIGINT):
             LOOP.add_signal_handler(each, self._hear)
         self._port = reactor.adoptStreamPort(
@@ -118,6 +121,12 @@ class WebProcess(Server):  # type: ignore[misc]  # daphne has no types
         if reactor.running:
             reactor.stop()
 
+    def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
+        """Tell a socket's application how much its client has yet to read: daphne has no back-pressure."""
+        if isinstance(protocol, WebSocketProtocol):
+            scope["unsent_bytes"] = functools.partial(_unsent_bytes, protocol)
+        return super().create_application(protocol, scope)
+
     def _running(self, *, sockets: bool) -> list[asyncio.Future[None]]:
         return [
             details["application_instance"]
@@ -138,6 +147,13 @@ class WebProcess(Server):  # type: ignore[misc]  # daphne has no types
         if not left:
             return defer.succeed(None)
         return defer.Deferred.fromFuture(LOOP.create_task(asyncio.wait(left, timeout=CLOSE_S)))
+
+
+def _unsent_bytes(protocol: Any) -> int:
+    """Return what Twisted holds for a connection beyond what the kernel took."""
+    transport = protocol.transport
+    unsent: int = len(transport.dataBuffer) - transport.offset + transport._tempDataLen
+    return unsent
 
 
 def serve(
