@@ -74,7 +74,8 @@ class WebProcess(Server):  # type: ignore[misc]  # daphne has no types
         self._starting: asyncio.Task[None] | None = None
 
     def _begin(self) -> None:
-        globalLogPublisher.addObserver(STDLibLogObserver("twisted"))  # or its errors are lost
+        observer: Any = STDLibLogObserver("twisted")  # or Twisted's errors are lost
+        globalLogPublisher.addObserver(observer)
         for each in (signal.SIGTERM, signal.SIGINT):
             LOOP.add_signal_handler(each, self._hear)
         self._port = reactor.adoptStreamPort(
