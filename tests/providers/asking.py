@@ -14,7 +14,7 @@ from chatbot.providers.messages import ChatMessage, CompletionRequest
 QUESTION = CompletionRequest(
     system="You are the shop's assistant.", messages=(ChatMessage("user", "Where is my parcel?"),)
 )
-IMPATIENT = Timeouts(connect_s=1.0, first_s=1.0, idle_s=1.0, total_s=5.0)
+LIMITS = Timeouts(connect_s=5.0, first_s=10.0, idle_s=10.0, total_s=20.0)
 
 
 @dataclass
@@ -54,7 +54,7 @@ async def hear(stream: AsyncGenerator[Any, None]) -> Heard:
 
 
 def target_of(provider: Provider, **fields: Any) -> Target:
-    return Target(**{"name": "row", "provider": provider, "model": "m", "timeouts": IMPATIENT, **fields})
+    return Target(**{"name": "row", "provider": provider, "model": "m", "timeouts": LIMITS, **fields})
 
 
 def provider_at(url: str, kind: str, **settings: Any) -> Any:

@@ -2,56 +2,23 @@
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from chatbot.providers import registry
-from chatbot.providers.base import Provider, Timeouts
-from chatbot.providers.errors import IncompleteStream, TimedOut
+from chatbot.providers.base import Provider
+from chatbot.providers.errors import IncompleteStream
 from chatbot.providers.events import CompletionFinished, ReasoningDelta, TextDelta
 from chatbot.providers.http import HttpProvider
 from chatbot.providers.messages import Usage
-from tests.providers.asking import IMPATIENT, QUESTION, ask, provider_at, target_of
+from tests.providers.asking import QUESTION, ask, provider_at, target_of
 from tests.providers.loopback import HANG, Loopback, Reply, cut, json_reply
-from tests.providers.wires import SAMPLES, Sample
-
-HTTP_KINDS = sorted(set(registry.KINDS) - {"scripted"})
-BLINK = 0.08  # seconds: the time-outs of these tests
-
-
-@pytest.fixture(params=HTTP_KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def sample(kind: str) -> Sample:
-    return SAMPLES[kind]
-
-
-@pytest.fixture
-async def provider(kind: str, sample: Sample, service: Loopback) -> Any:
-    made = provider_at(service.url, kind, **sample.settings)
-    yield made
-    await made.aclose()
-
-
-def reply(sample: Sample, *pieces: Any, **more: Any) -> Reply:
-    return Reply(headers={"content-type": sample.content_type}, pieces=pieces, **more)
-
-
-def answer(sample: Sample, *texts: str) -> bytes:
-    return b"".join(sample.delta(text) for text in texts) + sample.end
-
-
-def patience(**seconds: float) -> Timeouts:
-    return replace(IMPATIENT, **{f"{name}_s": value for name, value in seconds.items()})
+from tests.providers.wires import SAMPLES, Sample, answer, reply
 
 
 def test_every_kind_shows_how_it_speaks() -> None:
-    assert sorted(SAMPLES) == HTTP_KINDS
+    assert sorted(SAMPLES) == sorted(set(registry.KINDS) - {"scripted"})
 
 
 async def test_text_comes_in_order_and_one_last_event_ends_it(
@@ -189,126 +156,6 @@ async def test_json_of_another_shape_is_a_bad_response(
 
         assert heard.error is not None
         assert heard.error.kind == "bad_response"
-
-
-@pytest.mark.parametrize("before_s", [None, 0.0], ids=["no head", "no body"])
-async def test_a_service_that_says_nothing_times_out(
-    provider: Provider, sample: Sample, service: Loopback, before_s: Any
-) -> None:
-    service.answers(reply(sample, HANG, before_s=before_s))
-
-    heard = await ask(provider, timeouts=patience(first=BLINK))
-
-    assert isinstance(heard.error, TimedOut)
-    assert (heard.error.phase, heard.error.again) == ("first", False)
-    await service.until(lambda: service.connections == 0)
-
-
-async def test_comments_do_not_count_as_an_answer(
-    provider: Provider, sample: Sample, service: Loopback
-) -> None:
-    trickle = [sample.comment, BLINK / 4] * 40
-    service.answers(reply(sample, *trickle), reply(sample, sample.delta("Hm"), *trickle))
-
-    silent = await ask(provider, timeouts=patience(first=BLINK))
-    halting = await ask(provider, timeouts=patience(idle=BLINK))
-
-    assert isinstance(silent.error, TimedOut)
-    assert silent.error.phase == "first"
-    assert isinstance(halting.error, TimedOut)
-    assert halting.error.phase == "idle"
-    assert halting.text == "Hm"
-
-
-async def test_a_slow_answer_is_no_silent_one(provider: Provider, sample: Sample, service: Loopback) -> None:
-    slow = [piece for word in "abcdefgh" for piece in (BLINK, sample.delta(word))]
-    service.answers(reply(sample, *slow, sample.end))
-
-    heard = await ask(provider, timeouts=patience(first=BLINK * 5, idle=BLINK * 5))
-
-    assert (heard.text, heard.error) == ("abcdefgh", None)
-
-
-async def test_an_answer_without_end_is_ended(provider: Provider, sample: Sample, service: Loopback) -> None:
-    service.answers(reply(sample, *[sample.delta("x"), BLINK / 8] * 200))
-
-    heard = await ask(provider, timeouts=patience(total=BLINK))
-
-    assert isinstance(heard.error, TimedOut)
-    assert heard.error.phase == "total"
-    assert heard.text.startswith("x")
-
-
-async def test_a_slow_listener_is_not_taken_for_a_silent_service(
-    provider: Provider, sample: Sample, service: Loopback
-) -> None:
-    service.answers(reply(sample, sample.delta("one "), sample.delta("two"), sample.end))
-    target = target_of(provider, timeouts=patience(idle=BLINK))
-    texts = []
-
-    async with aclosing(provider.stream(QUESTION, target=target)) as events:
-        async for event in events:
-            await asyncio.sleep(BLINK * 1.2)
-            texts.append(event)
-
-    assert isinstance(texts[-1], CompletionFinished)
-
-
-@pytest.mark.parametrize("when", ["before the head", "before the text", "in the text"])
-async def test_cancelling_closes_the_connection_and_gives_the_slot_back(
-    kind: str, sample: Sample, service: Loopback, when: str
-) -> None:
-    made = provider_at(service.url, kind, **sample.settings)
-    made._transport._connections = 1
-    pieces = [HANG] if when == "before the text" else [sample.delta("x"), HANG]
-    service.answers(
-        reply(sample, *pieces, before_s=None if when == "before the head" else 0.0),
-        reply(sample, answer(sample, "next")),
-    )
-    task = asyncio.create_task(ask(made))
-    await service.until(lambda: len(service.requests) == 1)
-    await asyncio.sleep(0.02)
-
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    await service.until(lambda: service.connections == 0)
-
-    assert (await ask(made)).text == "next"
-    await made.aclose()
-
-
-async def test_leaving_a_stream_closes_its_connection(
-    provider: Provider, sample: Sample, service: Loopback
-) -> None:
-    service.answers(reply(sample, sample.delta("x"), HANG))
-
-    async with aclosing(provider.stream(QUESTION, target=target_of(provider))) as events:
-        assert await anext(events) == TextDelta("x")
-
-    await service.until(lambda: service.connections == 0)
-
-
-async def test_a_body_left_open_after_the_last_word_keeps_nobody_waiting(
-    provider: Provider, sample: Sample, service: Loopback
-) -> None:
-    service.answers(reply(sample, answer(sample, "x"), HANG))
-
-    async with asyncio.timeout(1.0):
-        heard = await ask(provider)
-
-    assert heard.finished.finish == "stop"
-
-
-async def test_a_finished_answer_leaves_its_connection_for_the_next(
-    provider: Provider, sample: Sample, service: Loopback
-) -> None:
-    service.answers(reply(sample, answer(sample, "x"), 0.02))
-
-    for _ in range(3):
-        assert (await ask(provider)).error is None
-
-    assert service.accepted == 1
 
 
 async def test_a_refused_connection_is_unavailable(kind: str, sample: Sample, service: Loopback) -> None:

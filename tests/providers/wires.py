@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from chatbot.providers.keys import Secret
+from tests.providers.loopback import Piece, Reply
 
 
 def sse(*chunks: object) -> bytes:
@@ -56,3 +57,13 @@ SAMPLES: dict[str, Sample] = {
         whole=lambda text: {"choices": [{"text": text, "finish_reason": "stop"}], "usage": USAGE},
     ),
 }
+
+
+def reply(sample: Sample, *pieces: Piece, **more: Any) -> Reply:
+    """An answer of this kind of service."""
+    return Reply(headers={"content-type": sample.content_type}, pieces=pieces, **more)
+
+
+def answer(sample: Sample, *texts: str) -> bytes:
+    """The whole body that says these deltas."""
+    return b"".join(sample.delta(text) for text in texts) + sample.end
