@@ -32,8 +32,8 @@ _thread = ThreadPoolExecutor(1, thread_name_prefix="probe")
 _is_draining = False
 
 
-def start_draining() -> None:
-    """From now on this process is not ready: it sends its sockets elsewhere."""
+async def drain(_limit_s: float) -> None:
+    """Be not ready from now on: this process sends its sockets elsewhere. A drain hook of web.py."""
     global _is_draining
     _is_draining = True
 

@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 # Sends one task for some keys; raises when it cannot.
 Send = Callable[[str, list[str]], None]
 
-GATHER_S = 0.1  # one Celery message costs 0.4 ms of CPU, as much as a fifth of a turn: they share it
+GATHER_S = 0.25  # one Celery message costs 0.4 ms of CPU, as much as a fifth of a turn: they share it
 KEYS_PER_MESSAGE = 50  # a task's transaction stays short, as SQLite has one writer
 MAX_OFFERS = 10_000
 

@@ -88,7 +88,7 @@ def test_a_database_that_hangs_does_not_hang_the_probe(monkeypatch: pytest.Monke
 
 @pytest.mark.django_db
 def test_a_draining_process_is_not_ready_but_alive() -> None:
-    probes.start_draining()
+    asyncio.run(probes.drain(20))
 
     status, body = ready()
 

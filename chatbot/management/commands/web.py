@@ -3,7 +3,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from chatbot import listening, web
+from chatbot import listening, probes, web
 from chatbot.asgi import application
 from conversations import runner
 
@@ -26,6 +26,10 @@ class Command(BaseCommand):
         except listening.CannotListenError as error:
             raise CommandError(str(error)) from error
         code = web.serve(
-            application, found, on_start=[runner.start], on_drain=[runner.drain], drain_s=settings.DRAIN_S
+            application,
+            found,
+            on_start=[runner.start],
+            on_drain=[probes.drain, runner.drain],
+            drain_s=settings.DRAIN_S,
         )
         raise SystemExit(code)
