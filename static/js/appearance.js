@@ -4,7 +4,7 @@ import { forget, keep, kept } from "./storage.js";
 
 const THEME = "theme";
 
-/** Follow the radio buttons named "theme"; on paper everything is light. */
+/** Follow the radio buttons named "theme". Paper is white, whatever the screen is. */
 export function setUpAppearance() {
   for (const radio of document.querySelectorAll("input[name=theme]")) {
     if (!(radio instanceof HTMLInputElement)) continue;

@@ -1,6 +1,7 @@
 /** The chat page starts here: makes its parts and tells each what the others do. */
 
 import words from "words";
+import { setUpAppearance } from "./appearance.js";
 import { Composer } from "./composer.js";
 import { route, setRoute } from "./route.js";
 import { rowsOf } from "./rows.js";
@@ -10,7 +11,7 @@ import { ConversationList } from "./view/conversations.js";
 import { part } from "./view/element.js";
 import { Follower } from "./view/follow.js";
 import { MessageList } from "./view/list.js";
-import { setUpAppearance, setUpLanguage, setUpMenu, setUpSheet } from "./view/panel.js";
+import { setUpLanguage, setUpMenu, setUpSheet } from "./view/panel.js";
 import { RefusedLine } from "./view/refused.js";
 import { Speaker } from "./view/speaker.js";
 import { Visit } from "./visit.js";

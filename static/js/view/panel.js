@@ -1,10 +1,7 @@
-/** What surrounds the conversation: the sheet on phones, language, appearance, print and download. */
+/** What surrounds the conversation: the sheet on phones, language, print and download. */
 
 import { download } from "../export.js";
-import { forget, keep, kept } from "../storage.js";
 import { part } from "./element.js";
-
-const THEME = "theme";
 
 /** On phones the panel moves into a dialog while that is open. */
 export function setUpSheet() {
@@ -32,19 +29,6 @@ export function setUpLanguage() {
   form.addEventListener("submit", () => (next.value = location.pathname + location.hash));
 }
 
-/** The system's appearance, or the one chosen here; theme.js sets it at the next visit before anything is painted. */
-export function setUpAppearance() {
-  const chosen = kept(THEME) ?? "";
-  for (const radio of document.querySelectorAll("input[name=theme]")) {
-    if (!(radio instanceof HTMLInputElement)) continue;
-    radio.checked = radio.value === chosen;
-    radio.addEventListener("change", () => apply(radio.value));
-  }
-  // Paper is white, whatever the screen is.
-  addEventListener("beforeprint", () => (document.documentElement.dataset.theme = "light"));
-  addEventListener("afterprint", () => apply(kept(THEME) ?? ""));
-}
-
 /**
  * Print and download take the whole conversation, also what had not been asked for yet.
  * @param {import("../visit.js").Visit} visit
@@ -65,16 +49,5 @@ export function setUpMenu(visit, house, paint) {
       await visit.whole();
       download(visit.state, button.getAttribute("data-download") === "json" ? "json" : "text", house);
     });
-  }
-}
-
-/** @param {string} theme "" is the system's */
-function apply(theme) {
-  if (theme) {
-    keep(THEME, theme);
-    document.documentElement.dataset.theme = theme;
-  } else {
-    forget(THEME);
-    delete document.documentElement.dataset.theme;
   }
 }
