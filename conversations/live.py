@@ -19,6 +19,7 @@ from conversations.frames import outgoing
 log = structlog.get_logger(__name__)
 
 FLUSH_S = 0.2
+_AGAIN_S = 1.0
 _STREAM_RUNNING_S = 3600  # how long Redis keeps a running answer that nobody ends
 _STREAM_ENDED_S = 120
 
@@ -322,13 +323,23 @@ class Live:
     async def run(self) -> None:
         """Listen and read until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._listener.run())
-            group.create_task(self._reader.run())
+            group.create_task(_for_ever(self._listener.run))
+            group.create_task(_for_ever(self._reader.run))
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._listener.aclose()
         await self._reader.aclose()
+
+
+async def _for_ever(duty: Callable[[], Awaitable[None]]) -> None:
+    """Do a duty again whatever ends it: without it, other processes' tabs would see nothing more."""
+    while True:
+        try:
+            await duty()
+        except Exception:
+            log.exception("duty failed", duty=duty.__qualname__)
+        await asyncio.sleep(_AGAIN_S)
 
 
 def _stream(turn_id: str) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, assert_never
 
 import structlog
@@ -39,6 +40,14 @@ _RETELL_TRIES = 5
 _CATCH_UP_S = 0.5
 
 
+@dataclass(frozen=True, slots=True)
+class AssistantKey:
+    """All that an idle socket keeps of its assistant: there may be thousands."""
+
+    pk: int
+    slug: str
+
+
 class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     """One visitor's tab."""
 
@@ -50,7 +59,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self._frame_limit = FrameLimit(settings.LIMIT_FRAMES_PER_10S)
         self._bad_frames = 0
         self._visitor_id: str | None = None
-        self._assistant: Assistant | None = None
+        self._assistant: AssistantKey | None = None
         self._conversation_id: str | None = None
         self._telling = False
         self._tell_again = False
@@ -179,12 +188,15 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if self._hello_timer is not None:
             self._hello_timer.cancel()
         self.locale = frame.locale or next((each for each in assistant.languages if each in LOCALES), "en")
-        self._visitor_id, self._assistant = visitor_id, assistant
+        self._visitor_id = visitor_id
+        self._assistant = AssistantKey(assistant.pk, assistant.slug)
         self._runner.live.enter(self)
         await self._show(conversation_id)
         await self.refresh()
 
-    async def _message_send(self, frame: incoming.MessageSend, visitor_id: str, assistant: Assistant) -> None:
+    async def _message_send(
+        self, frame: incoming.MessageSend, visitor_id: str, assistant: AssistantKey
+    ) -> None:
         if len(frame.text) > settings.MESSAGE_MAX_CHARS:
             raise TooLongError("The text is longer than MESSAGE_MAX_CHARS.")
         if frame.conversation_id is not None and frame.conversation_id != self._conversation_id:
@@ -244,7 +256,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if self._tell_again:
             self._catch_up_later(self.refresh)
 
-    async def _read_place(self, visitor_id: str, assistant: Assistant) -> Place:
+    async def _read_place(self, visitor_id: str, assistant: AssistantKey) -> Place:
         for _ in range(_RETELL_TRIES):
             self._tell_again = False
             place = await database.run(
