@@ -4,15 +4,26 @@
 """
 
 import os
+import warnings
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, task_failure, task_retry, task_success, worker_ready
+from celery.signals import (
+    beat_embedded_init,
+    setup_logging,
+    task_failure,
+    task_retry,
+    task_success,
+    worker_ready,
+)
 from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatbot.settings")
 
-from chatbot import metrics, presence
+from chatbot import children, metrics, presence
+
+# It warns of root because of pickle, which is not accepted here; in a container everybody is root.
+warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
 
 app = Celery("chatbot")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -21,6 +32,7 @@ app.conf.update(
     task_default_queue="after",
     task_routes={"conversations.forget_done": {"queue": "long"}},
     task_create_missing_queues=False,
+    accept_content=["json"],
     # A lost task is sent again by the sweep, so nobody has to wait for the broker to redeliver it.
     broker_transport_options={
         "visibility_timeout": 3600,
@@ -55,6 +67,12 @@ app.autodiscover_tasks(["conversations"])
 @setup_logging.connect
 def keep_our_logging(**_about: Any) -> None:
     """Keep Celery from replacing the handlers that settings.LOGGING made."""
+
+
+@beat_embedded_init.connect
+def _end_with_the_worker(**_about: Any) -> None:
+    """The schedule runs in a process of its own, which would go on without us."""
+    children.die_with_parent()
 
 
 @worker_ready.connect

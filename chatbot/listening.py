@@ -41,12 +41,16 @@ def inherited(fd: int) -> socket.socket:
     return listening
 
 
+def reachable(listening: socket.socket) -> tuple[str, int]:
+    """Return the host and port under which this machine itself reaches the socket."""
+    host, port = listening.getsockname()[:2]
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port  # noqa: S104 (compared, not bound)
+
+
 def url(listening: socket.socket) -> str:
     """Return the address to open in a browser of this machine."""
-    host, port = listening.getsockname()[:2]
-    if host in {"0.0.0.0", "::"}:  # noqa: S104 (compared, not bound)
-        host = "127.0.0.1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    host, port = reachable(listening)
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
 def _sentence(host: str, port: int, error: OSError | OverflowError) -> str:
