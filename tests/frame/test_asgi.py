@@ -64,7 +64,7 @@ async def test_pages_and_files_answer_in_the_same_application() -> None:
 
         scope = {
             "type": "http", "method": "GET", "path": path, "root_path": "", "query_string": b"",
-            "scheme": "http", "headers": [(b"host", b"localhost")], "client": ("127.0.0.1", 1), "server": None,
+            "scheme": "http", "headers": [(b"host", b"localhost")], "client": ("::1", 1), "server": None,
         }  # fmt: skip
         await application(scope, receive, send)
         status: int = sent[0]["status"]

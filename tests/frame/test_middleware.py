@@ -9,6 +9,7 @@ from django.test import AsyncRequestFactory, Client, RequestFactory
 from pytest_django import Settings
 
 from chatbot.middleware import ClientMiddleware, RequestMiddleware
+from conversations import assistants
 
 # A page without a database: the 404 page passes every middleware.
 PAGE = "/no-such-page"
@@ -52,6 +53,29 @@ def test_a_foreign_page_cannot_post_a_form(client: Client) -> None:
     )
 
     assert answer.status_code == 403
+    assert "This page was open for too long" in answer.content.decode()
+
+
+def test_what_is_not_there_is_said_in_our_words(client: Client) -> None:
+    answer = client.get(PAGE, headers={"accept-language": "zh-CN"})
+
+    assert answer.status_code == 404
+    assert "没有这个页面" in answer.content.decode()
+
+
+def test_what_fails_shows_a_calm_page_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_about: object) -> None:
+        raise RuntimeError("a secret of ours")
+
+    monkeypatch.setattr(assistants, "find", fail)
+    client = Client(raise_request_exception=False, headers={"host": "localhost"})
+
+    answer = client.get("/")
+
+    assert answer.status_code == 500
+    assert "Something went wrong on our side" in answer.content.decode()
+    assert "secret" not in answer.content.decode()
+    assert answer.headers["X-Request-ID"]
 
 
 @pytest.mark.parametrize(
