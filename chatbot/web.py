@@ -2,7 +2,7 @@
 
 daphne ends streams at once on SIGTERM and has no hooks for start and end. Here the first SIGTERM or
 SIGINT drains: accept nothing more, run the hooks, let requests end, close what is left, exit with 0.
-A second signal ends it at once.
+A second signal, a while later, ends it at once.
 """
 
 import asyncio
@@ -33,6 +33,7 @@ DrainHook = Callable[[float], Awaitable[None]]
 
 HOOK_GRACE_S = 10.0  # what a drain hook may take for saving, on top of the limit it is given
 CLOSE_S = 2.0  # for the closing handshakes, and for applications that save when they are cancelled
+SAME_SIGNAL_S = 1.0  # a dying parent with several threads sends its children SIGTERM for each of them
 CLOSE_RESTARTING = 4012  # 1012 is not ours to send: applications may use 1000 and 3000-4999
 
 
@@ -71,6 +72,7 @@ class WebProcess(Server):  # type: ignore[misc]  # daphne has no types
         self._on_drain = on_drain
         self._drain_s = drain_s
         self._ending: asyncio.Task[None] | None = None
+        self._heard_at = 0.0
         self._starting: asyncio.Task[None] | None = None
 
     def _begin(self) -> None:
@@ -95,8 +97,9 @@ class WebProcess(Server):  # type: ignore[misc]  # daphne has no types
 
     def _hear(self) -> None:
         if self._ending is None:
+            self._heard_at = LOOP.time()
             self._ending = LOOP.create_task(self._end())
-        elif reactor.running:
+        elif reactor.running and LOOP.time() - self._heard_at > SAME_SIGNAL_S:
             log.warning("web process stops at once")
             self.exit_code = 1
             reactor.stop()
