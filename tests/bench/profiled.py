@@ -4,6 +4,9 @@ A sampling profiler: every few milliseconds of CPU time it notes where each thre
 the CPU time that thread has used since. It neither slows what is called often nor counts waiting as
 work, nor the work of other processes that share the core, as cProfile does. Samples are taken from a
 SIGUSR1 on, so that what was done to start does not count.
+
+The shares of the threads are exact. Within a thread other than the main one, work counts to the next
+place where it lets the interpreter go: a statement or commit is charged with what led to it.
 """
 
 import os
@@ -30,14 +33,16 @@ LOOP = ("chatbot/web.py", "chatbot/management")  # under everything, so the caus
 
 @dataclass(slots=True)
 class Profile:
-    """CPU nanoseconds by whose file was running, by function, and by the line of ours that asked for it."""
+    """CPU nanoseconds by thread, by whose file was running, function, and line of ours behind it."""
 
+    threads: Counter[str] = field(default_factory=Counter)
     packages: Counter[str] = field(default_factory=Counter)
     functions: Counter[str] = field(default_factory=Counter)
     causes: Counter[str] = field(default_factory=Counter)
 
-    def add(self, frame: FrameType, spent_ns: int) -> None:
-        """Count `spent_ns` where `frame` stands."""
+    def add(self, thread: str, frame: FrameType, spent_ns: int) -> None:
+        """Count `spent_ns` of a thread where `frame` stands."""
+        self.threads[thread] += spent_ns
         code = frame.f_code
         self.packages[package(code.co_filename)] += spent_ns
         self.functions[_place(frame, code.co_firstlineno)] += spent_ns
@@ -53,6 +58,7 @@ class Profile:
         total = self.packages.total()
         lines = [f"{total / 1e9:.2f} s of CPU"]
         for title, shares in (
+            ("by thread", self.threads),
             ("by package", self.packages),
             ("by function", self.functions),
             ("by the line of ours that asked for it", self.causes),
@@ -66,9 +72,9 @@ class Sampler:
 
     def __init__(self) -> None:
         self.profile = Profile()
-        self._main = threading.main_thread().ident
         self._clocks: dict[int, int] = {}
-        self._used_ns: dict[int, int] = {}
+        self._counted_ns: dict[int, int] = {}
+        self._names: dict[int, str] = {}
 
     def start(self, *_: object) -> None:
         """Sample from here on."""
@@ -81,15 +87,26 @@ class Sampler:
         signal.setitimer(signal.ITIMER_PROF, 0)
 
     def _sample(self, _number: int, interrupted: FrameType | None) -> None:
-        for thread, frame in sys._current_frames().items():
-            if thread not in self._clocks:
-                self._clocks[thread] = time.pthread_getcpuclockid(thread)
-            now_ns = time.clock_gettime_ns(self._clocks[thread])
-            spent_ns = now_ns - self._used_ns.get(thread, now_ns)
-            self._used_ns[thread] = now_ns
-            standing = interrupted if thread == self._main else frame
-            if spent_ns > 0 and standing is not None:
-                self.profile.add(standing, spent_ns)
+        frames = sys._current_frames()
+        spent_ns = {thread: self._spent_ns(thread) for thread in frames}
+        main = threading.main_thread().ident
+        for thread, frame in frames.items():
+            standing = interrupted if thread == main else frame
+            if standing is None or not spent_ns[thread]:
+                continue
+            is_waiting = standing.f_code.co_name == "select"
+            if is_waiting and spent_ns[thread] < sum(spent_ns.values()) / 2:
+                continue  # it was another thread's work that brought us here; this one's counts next time
+            self._counted_ns[thread] += spent_ns[thread]
+            self.profile.add(self._names.get(thread, "other"), standing, spent_ns[thread])
+
+    def _spent_ns(self, thread: int) -> int:
+        """CPU time of a thread that was not counted yet; 0 when it is first seen."""
+        if thread not in self._clocks:
+            self._clocks[thread] = time.pthread_getcpuclockid(thread)
+            self._counted_ns[thread] = time.clock_gettime_ns(self._clocks[thread])
+            self._names.update((each.ident, each.name) for each in threading.enumerate() if each.ident)
+        return time.clock_gettime_ns(self._clocks[thread]) - self._counted_ns[thread]
 
 
 def main(out: Path, command: Callable[[], object]) -> None:
@@ -106,7 +123,7 @@ def main(out: Path, command: Callable[[], object]) -> None:
 def told(out: Path) -> str:
     """Return in words what `main` kept."""
     kept = orjson.loads(out.read_bytes())
-    return Profile(*(Counter(kept[name]) for name in ("packages", "functions", "causes"))).told()
+    return Profile(*(Counter(kept[name]) for name in ("threads", "packages", "functions", "causes"))).told()
 
 
 def package(file: str) -> str:
