@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from tests.bench.benchmarks import BENCHMARKS
-from tests.bench.processes import allow_many_files
+from tests.bench.processes import LOAD_CORE, SUBJECT_CORE, UPSTREAM_CORE, allow_many_files
 from tests.bench.profiled import told
 from tests.bench.stage import Stage
 from tests.bench.subjects import upstream
@@ -22,11 +22,11 @@ def main() -> int:
     asked = parser.parse_args()
     allow_many_files()
     names = [asked.name] if asked.name else list(BENCHMARKS)
-    return (
-        0
-        if all([run(name, is_full=asked.scale == "full", is_profiled=asked.profile) for name in names])
-        else 1
+    print(
+        f"web processes on core {SUBJECT_CORE}, load generator on {LOAD_CORE}, upstream on {UPSTREAM_CORE}\n"
     )
+    met = [run(name, is_full=asked.scale == "full", is_profiled=asked.profile) for name in names]
+    return 0 if all(met) else 1
 
 
 def run(name: str, *, is_full: bool, is_profiled: bool) -> bool:
@@ -34,7 +34,12 @@ def run(name: str, *, is_full: bool, is_profiled: bool) -> bool:
     with tempfile.TemporaryDirectory(prefix="bench-") as place, upstream() as service:
         profile = Path(place, "profile") if is_profiled else None
         stage = Stage(is_full, Path(place), service, Table(), profile)
-        BENCHMARKS[name](stage)
+        try:
+            BENCHMARKS[name](stage)
+        except Exception:
+            for log in Path(place).glob("*.log"):
+                print(f"{log.name}:", log.read_text()[-2000:], sep="\n", file=sys.stderr)
+            raise
         if profile is not None and profile.exists():
             stage.table.invalid.append("measured under a profiler")
         print(stage.table, end="\n\n", flush=True)

@@ -12,9 +12,9 @@ P99_MS = 100
 def many(stage: Stage) -> None:
     """Measure product and bare relay; the consumer as one writes it first needs more than a core."""
     stage.table.title = f"many: {STREAMS} streams of 30 tokens a second by one web process on one core"
-    script = Script(tokens=600 if stage.is_full else 240, rate=30, think_ms=200)
+    script = Script(tokens=900 if stage.is_full else 300, rate=30, think_ms=200)
     with stage.subjects("product", "bare") as subjects:
-        plan = Plan(sockets=STREAMS, turns=1, script=script, stagger_s=2)
+        plan = Plan(sockets=STREAMS, turns=1, script=script, stagger_s=5)
         found = take_turns(stage, subjects, plan, rounds=1)
     stage.table.figures += [
         compared("token late by, p50 ms", found, lambda rounds: rounds.late_ms(50)),
