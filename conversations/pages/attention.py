@@ -139,7 +139,7 @@ def of_today(today: Tally) -> Iterable[Item]:
         ngettext("%(number)s turn.", "%(number)s turns.", failed) % {"number": numbers.count(failed)}
         + " "
         + _("Each visitor was offered to try again."),
-        (reverse("admin:conversations_turn_changelist") + "?status__exact=failed", _("See turns")),
+        (reverse("admin:conversations_turn_changelist") + "?status__exact=failed&days=1", _("See turns")),
     )
 
 

@@ -68,7 +68,10 @@ def figures(rows: Sequence[HourlyCounter], now: datetime) -> list[Figure]:
         Figure(
             _("Turns"),
             numbers.count(turns),
-            Change(_("%(number)s attempts at models") % {"number": numbers.count(counts["attempts"])}),
+            Change(
+                ngettext("%(number)s attempt at a model", "%(number)s attempts at models", counts["attempts"])
+                % {"number": numbers.count(counts["attempts"])}
+            ),
             sparkline([float(hour.counts["turns"]) for hour in hours]),
         ),
         Figure(
