@@ -93,7 +93,10 @@ class State:
         return answer
 
     def post(self, *command: str | bytes | float, then: Then | None = None) -> None:
-        """Send a command soon, together with others, and return at once. `then` gets the answer."""
+        """Send a command soon, together with others, and return at once.
+
+        `then` gets the answer, or None when there is none: Redis is away or refused it.
+        """
         self._posts.append((command, then))
         if self._posting is None or self._posting.done():
             self._posting = asyncio.create_task(self._post())
@@ -102,20 +105,25 @@ class State:
         while self._posts:
             await asyncio.sleep(_GATHER_S)
             batch = [self._posts.popleft() for _ in range(min(len(self._posts), 500))]
-            if self._is_away and time.monotonic() < self._away_until:
-                continue
-            pipeline = self._redis.pipeline(transaction=False)
-            for command, _ in batch:
-                pipeline.execute_command(*command)
-            try:
-                answers = await pipeline.execute(raise_on_error=False)
-            except (RedisError, OSError, TimeoutError) as error:
-                self._went_away(error)
-                continue
-            self._came_back()
+            answers = await self._execute([command for command, _ in batch])
             for (_, then), answer in zip(batch, answers, strict=True):
                 if then is not None:
-                    then(answer)
+                    then(None if isinstance(answer, Exception) else answer)
+
+    async def _execute(self, commands: Sequence[Command]) -> Sequence[Any]:
+        """Run commands as one pipeline; each answer is None when Redis is away."""
+        if not self._is_away or time.monotonic() >= self._away_until:
+            pipeline = self._redis.pipeline(transaction=False)
+            for command in commands:
+                pipeline.execute_command(*command)
+            try:
+                answers: Sequence[Any] = await pipeline.execute(raise_on_error=False)
+            except (RedisError, OSError, TimeoutError) as error:
+                self._went_away(error)
+            else:
+                self._came_back()
+                return answers
+        return [None] * len(commands)
 
     @staticmethod
     def key(name: str) -> str:
@@ -170,7 +178,10 @@ class State:
     def listener(
         self, heard: Callable[[str, bytes], Awaitable[None]], on_return: Callable[[], Awaitable[None]]
     ) -> "Listener":
-        """Return a listener for notices. `on_return` is awaited after each gap in listening."""
+        """Return a listener for notices. `on_return` is awaited when some may have been missed.
+
+        Neither may raise: that would end the listening.
+        """
         return Listener(self._client(answer_timeout_s=30.0), heard, on_return)
 
     def reader(self, read: Callable[[str, bytes, Mapping[bytes, bytes]], Awaitable[None]]) -> "Reader":
@@ -202,6 +213,8 @@ class Listener:
         self._on_return = on_return
         self._channels: set[str] = set()
         self._pubsub: Any = None
+        self._has_been_away = False
+        self.is_listening = asyncio.Event()  # set once the first time
 
     async def join(self, channel: str) -> None:
         """Hear `channel` from now on; while Redis is away, from its return on."""
@@ -223,15 +236,17 @@ class Listener:
 
     async def run(self) -> None:
         """Listen until cancelled."""
-        first = True
         while True:
             pubsub = self._client.pubsub(ignore_subscribe_messages=True)
             try:
-                await pubsub.subscribe(PREFIX + "all", *(PREFIX + each for each in self._channels))
+                before = frozenset(self._channels)
+                await pubsub.subscribe(PREFIX + "all", *(PREFIX + each for each in before))
                 self._pubsub = pubsub
-                if not first:
+                for late in self._channels - before:
+                    await self._tell("subscribe", late)
+                self.is_listening.set()
+                if self._channels or self._has_been_away:
                     await self._on_return()
-                first = False
                 while self._pubsub is pubsub:
                     notice = await pubsub.get_message(timeout=10.0)
                     if notice is not None:
@@ -299,9 +314,11 @@ class Reader:
             answer = reading.result() or []
         finally:
             changed.cancel()
+            reading.cancel()
             if not reading.done():
                 reading.cancel()
                 await self._client.connection_pool.disconnect()  # its answer is nobody's
+                await asyncio.gather(reading, return_exceptions=True)  # nor is the error of that
         streams = answer.items() if isinstance(answer, Mapping) else answer
         for raw_key, raw in streams:
             key = raw_key.decode()[len(PREFIX) :]
