@@ -4,6 +4,7 @@ import errno
 import socket
 
 BACKLOG = 1024  # connections that may wait while all web processes restart
+MAX_PORT = 65535
 
 
 class CannotListenError(Exception):
@@ -14,6 +15,8 @@ def listen(host: str, port: int) -> socket.socket:
     """Listen at `host` (a name or an address of either family). Port 0 chooses a free one."""
     listening = None
     try:
+        if not 0 <= port <= MAX_PORT:
+            raise OverflowError("ports end at 65535")
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -33,11 +36,12 @@ def inherited(fd: int) -> socket.socket:
     """Take over a listening socket that our parent has opened as `fd`."""
     try:
         listening = socket.socket(fileno=fd)
-        if not listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            raise OSError(errno.EINVAL, "it does not listen")
-        listening.setblocking(False)
     except OSError as error:
-        raise CannotListenError(f"File descriptor {fd} is no listening socket ({error.strerror}).") from error
+        raise CannotListenError(f"File descriptor {fd} is no socket.") from error
+    if not listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        listening.detach()
+        raise CannotListenError(f"File descriptor {fd} is a socket that does not listen.")
+    listening.setblocking(False)
     return listening
 
 

