@@ -6,7 +6,6 @@ A second signal, a while later, ends it at once.
 """
 
 import asyncio
-import functools
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
@@ -128,8 +127,22 @@ class WebProcess(Server):  # type: ignore[misc]  # daphne has no types
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         """Tell a socket's application how much its client has yet to read: daphne has no back-pressure."""
         if isinstance(protocol, WebSocketProtocol):
-            scope["unsent_bytes"] = functools.partial(_unsent_bytes, protocol)
+            scope["unsent_bytes"] = lambda: _unsent_bytes(protocol.transport)
         return super().create_application(protocol, scope)
+
+    async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
+        """Send what an application says; a text frame on an open socket by the short way."""
+        if (
+            message["type"] == "websocket.send"
+            and message.get("text") is not None
+            and isinstance(protocol, WebSocketProtocol)
+            and protocol.state == WebSocketProtocol.STATE_OPEN
+            and protocol._perMessageCompress is None
+            and "disconnected" not in self.connections.get(protocol, {"disconnected": True})
+        ):
+            _send(protocol.transport, _text_frame(message["text"].encode()))
+        else:
+            await super().handle_reply(protocol, message)
 
     def _running(self, *, sockets: bool) -> list[asyncio.Future[None]]:
         return [
@@ -153,11 +166,39 @@ class WebProcess(Server):  # type: ignore[misc]  # daphne has no types
         return defer.Deferred.fromFuture(LOOP.create_task(asyncio.wait(left, timeout=CLOSE_S)))
 
 
-def _unsent_bytes(protocol: Any) -> int:
+def _unsent_bytes(transport: Any) -> int:
     """Return what Twisted holds for a connection beyond what the kernel took."""
-    transport = protocol.transport
     unsent: int = len(transport.dataBuffer) - transport.offset + transport._tempDataLen
     return unsent
+
+
+def _text_frame(payload: bytes) -> bytes:
+    """Return one whole, unmasked text frame (RFC 6455, 5.2)."""
+    size = len(payload)
+    if size < 126:
+        head = bytes((0x81, size))
+    elif size < 1 << 16:
+        head = b"\x81\x7e" + size.to_bytes(2)
+    else:
+        head = b"\x81\x7f" + size.to_bytes(8)
+    return head + payload
+
+
+def _send(transport: Any, data: bytes) -> None:
+    """Hand data to the kernel at once if nothing waits before it, the rest to Twisted.
+
+    autobahn's and Twisted's way to the same bytes costs some 20 microseconds more a frame, a third of
+    the cost of a delta: logging that is not wanted, and waiting for a socket that is ready anyway.
+    """
+    if not _unsent_bytes(transport):
+        try:
+            data = data[transport.socket.send(data) :]
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError:
+            return  # Twisted will hear of it when it reads
+    if data:
+        transport.write(data)
 
 
 def serve(

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from chatbot.providers import retry_after
 from chatbot.providers.base import Target
@@ -21,6 +21,8 @@ Piece = TypeVar("Piece")
 
 OK = 200
 PACE_S = 0.03  # at most between two reads once the answer is visible: more deltas a wake-up, less work each
+MANY_STREAMS = 100  # running in this process at once; beyond them the beat is twice as long
+LARGE_READ_BYTES = 1000  # a few deltas: to hold a trickle back costs more than to let it wake us
 END_S = 2.0  # for usage and the end mark, once the answer itself has finished
 DRAIN_S = 0.1  # for the end of the body after the end mark; the connection is used again
 ERROR_BYTES = 65536  # of an error's body: more is no explanation
@@ -32,8 +34,11 @@ class HttpProvider:
     """Asks a service that speaks `wire` over `transport`.
 
     The first delta is handed on at once. After the first TextDelta the stream is read on a beat of
-    `pace_s` (0: as it comes), and what came in between comes out as one delta.
+    `pace_s` (0: as it comes), and what came in between comes out as one delta. `streams` counts those
+    that run in this process, of all providers.
     """
+
+    streams: ClassVar[int] = 0
 
     def __init__(
         self,
@@ -61,6 +66,7 @@ class HttpProvider:
         watch = Watch(min(clock() + limits.first_s, total_at) if target.stream else total_at)
         answer: Answer | None = None
         begun = False
+        HttpProvider.streams += 1
         try:
             with watch:
                 answer = await self._transport.post(
@@ -98,7 +104,9 @@ class HttpProvider:
                     watch.due = min(clock() + (END_S if reader.finish else limits.idle_s), total_at)
                 if visible and reader.finish is None and self._pace_s:
                     # All streams pause to the same beat: one turn of the event loop serves many.
-                    await answer.pause((clock() // self._pace_s + 1) * self._pace_s)
+                    beat_s = self._pace_s * (1 if HttpProvider.streams <= MANY_STREAMS else 2)
+                    next_beat = (clock() // beat_s + 1) * beat_s
+                    await answer.pause(next_beat, hold_back=len(piece) >= LARGE_READ_BYTES)
             finished = reader.end()
             watch.due = clock() + DRAIN_S
             with suppress(TimeoutError, ConnectionError), watch:
@@ -112,6 +120,7 @@ class HttpProvider:
             self._complete(error, reader)
             raise
         finally:
+            HttpProvider.streams -= 1
             watch.close()
             if answer is not None:
                 answer.close()

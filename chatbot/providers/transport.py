@@ -136,9 +136,9 @@ class Answer:
                 body += piece
         return bytes(body[:at_most])
 
-    async def pause(self, until: float) -> None:
-        """Take nothing from the network before `until` (loop time): what comes meanwhile waits in the
-        kernel, and one wake-up fetches it all."""
+    async def pause(self, until: float, *, hold_back: bool) -> None:
+        """Wait until `until` (loop time). With `hold_back` nothing is taken from the network meanwhile:
+        it waits in the kernel, and one wake-up fetches it all."""
         connection = self._response.connection
         network = connection and connection.transport
         if not network:
@@ -146,12 +146,14 @@ class Answer:
         loop = asyncio.get_running_loop()
         over: asyncio.Future[None] = loop.create_future()
         timer = loop.call_at(until, _wake, over)
-        network.pause_reading()
+        if hold_back:
+            network.pause_reading()
         try:
             await over
         finally:
             timer.cancel()
-            network.resume_reading()
+            if hold_back:
+                network.resume_reading()
 
     def close(self) -> None:
         """Close the connection, unless the body was read to its end: then it is back in the pool.
