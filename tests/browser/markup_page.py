@@ -30,12 +30,24 @@ class MarkupPage:
         """Addresses that were asked for and are not ours."""
         self.surprises: list[str] = []
         """Errors, dialogs, new windows and navigations."""
+        self._devtools = page.context.new_cdp_session(page)
+        self._devtools.send("Performance.enable", {"timeDomain": "threadTicks"})
 
     def call(self, function: str, *arguments: Any) -> Any:
         """Call a function of `scripts/markup_page.js`."""
         return self.page.evaluate(
             "([name, args]) => window.markupTests[name](...args)", [function, arguments]
         )
+
+    def cpu_ms(self, function: str, *arguments: Any) -> float:
+        """Call a function and return what it took of the page's thread: other load does not count."""
+        before = self._thread_s()
+        self.call(function, *arguments)
+        return (self._thread_s() - before) * 1000
+
+    def _thread_s(self) -> float:
+        metrics = self._devtools.send("Performance.getMetrics")["metrics"]
+        return float(next(metric["value"] for metric in metrics if metric["name"] == "ThreadTime"))
 
     def dismiss(self, dialog: Dialog) -> None:
         self.surprises.append(f"dialog: {dialog.message}")

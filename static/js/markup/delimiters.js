@@ -20,6 +20,8 @@ const CJK =
  * @property {number} size   characters in the source
  * @property {number} left   of these, not yet used up
  * @property {number} at     offset in the source
+ * @property {boolean} hasClosed  some of it was used to close
+ * @property {boolean} isSplit    some of it was used, and some is left or was used for something else
  * @property {boolean} opens
  * @property {boolean} closes
  * @property {boolean} isInWord  it stands after an ASCII letter or digit
@@ -37,7 +39,7 @@ export function readRun(text, at, size) {
   const trails = !spaceBefore && (!markBefore || spaceAfter || markAfter || isGenerous);
   const usable = char !== "~" || size === 2; // a lone `~` stands for a range: 5~10
   return {
-    kind: "run", char, size, left: size, at, isInWord: /[A-Za-z0-9]/.test(before),
+    kind: "run", char, size, left: size, at, hasClosed: false, isSplit: false, isInWord: /[A-Za-z0-9]/.test(before),
     opens: usable && leans && (char !== "_" || !trails || markBefore),
     closes: usable && trails && (char !== "_" || !leans || markAfter),
   };
@@ -100,16 +102,20 @@ function closeRun(closer, nodes, openers) {
     const size = Math.min(run.left, closer.left, 2);
     run.left -= size;
     closer.left -= size;
+    closer.hasClosed = true;
+    run.isSplit = run.left > 0 || run.hasClosed;
+    closer.isSplit = closer.left > 0;
     openers.length = run.left ? found + 1 : found;
     if (!run.left) nodes.pop();
-    nodes.push({ kind: nameOf(run.char, size), children, depth });
+    nodes.push({ kind: nameOf(run.char, size), children, depth, at: run.at + run.left, isSplit: run.isSplit });
   }
 }
 
 /** Show an opener as if its closer stood at the end. @param {Run} run @param {any[]} children */
 function promise(run, children) {
-  if (run.left < 3) return { kind: nameOf(run.char, run.left), children };
-  return { kind: "em", children: [{ kind: "strong", children }] };
+  const { char, left, at, isSplit } = run;
+  if (left === 3) return { kind: "em", children: [{ kind: "strong", children }], at, isSplit };
+  return { kind: nameOf(char, left), children, at, isSplit };
 }
 
 /** @param {string} char @param {number} size */

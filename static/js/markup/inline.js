@@ -13,10 +13,14 @@ import { findMailboxes, readBareAddress, readTarget } from "./links.js";
 
 const SPECIAL = /[\\`*_~[\]<&\n]|!\[|:\/\/|www\./gi;
 const UNFINISHED_END = /(?:[*_~`]+|\\|&#?[0-9A-Za-z]{0,31}|!?\[|<|[\ud800-\udbff])$/;
-const UNFINISHED_AUTOLINK = /<(?:https?:|mailto:|tel:)[^\s<>]*$/iy;
+const UNFINISHED_AUTOLINK = /<[^\s<>]{0,2040}$/y;
 const AUTOLINK = /<([A-Za-z][A-Za-z0-9+.-]{1,31}:[^\s<>\x00-\x1f]{0,2000}|[\w.%+-]{1,64}@[\w.-]{1,255})>/y;
 const CODE_PROMISE = 100; // a code span without an end is shown as one while it is at most this long
 const BRACKETS_MAX = 32;
+const CUT_REACH = 200; // how far back in a single stretch of words a cut is looked for
+const CUT_AFTER = /[>=(){}|;,"#$^\u3001-\ud7ff\uf900-\ufefe\uff00-\uffff]/; // no address or mailbox begins before these
+const SPACE_OR_TAB = /[ \t]/;
+const MAILBOX_CHARACTER = /[\w.%+@-]/;
 const PUNCTUATION = /[!-/:-@[-`{-~]/;
 
 /**
@@ -35,30 +39,39 @@ export function parseInline(text, { from = 0, isOpen = false } = {}) {
   if (!cut) return { settled: [], tail: tidy(nodes, tailOptions), offset: from };
   const { index, offset } = cut;
   const { text: words, at } = nodes[index];
-  const before = { kind: "text", text: words.slice(0, offset - at) };
-  const after = { kind: "text", text: words.slice(offset - at) };
+  const [before, after] = offset > at ? [textNode(words.slice(0, offset - at)), textNode(words.slice(offset - at))] : [];
   return {
-    settled: tidy([...nodes.slice(0, index), before], { linksBefore: Infinity, linksMailboxes: true }),
-    tail: tidy([after, ...nodes.slice(index + 1)], tailOptions),
+    settled: tidy([...nodes.slice(0, index), ...(before ? [before] : [])], { linksBefore: Infinity, linksMailboxes: true }),
+    tail: tidy([...(after ? [after] : [nodes[index]]), ...nodes.slice(index + 1)], tailOptions),
     offset,
   };
 }
 
 /**
- * Find the last place before `limit` where a text can be cut in two that are read alone as they are read together:
- * before white space, or after a character that no address can hold.
+ * Find the last place up to `limit` where a text can be cut in two that are read alone as they are read together.
  * @param {any[]} nodes @param {string} text @param {number} limit
+ * @returns {{index: number, offset: number} | null} in which node, and where in the source: at its begin or within
  */
 function findCut(nodes, text, limit) {
   for (let index = nodes.length - 1; index >= 0; index -= 1) {
-    const { isRaw, at, text: words } = nodes[index];
-    if (!isRaw || at >= limit) continue;
-    for (let offset = Math.min(at + words.length, limit); offset > at; offset -= 1) {
-      const isBeforeSpace = /[ \t]/.test(text.charAt(offset)) && !/[ \t]/.test(text[offset - 1]);
-      if (isBeforeSpace || /[\u3001-\ud7ff\uf900-\ufefe\uff00-\uffff]/.test(text[offset - 1])) return { index, offset };
+    const node = nodes[index];
+    if (node.at > limit) continue;
+    const end = node.isRaw ? Math.min(node.at + node.text.length, limit) : node.at;
+    for (let offset = end; offset > Math.max(node.at, end - CUT_REACH); offset -= 1) {
+      const isBeforeSpace = SPACE_OR_TAB.test(text.charAt(offset)) && !SPACE_OR_TAB.test(text[offset - 1]);
+      if (isBeforeSpace || CUT_AFTER.test(text[offset - 1])) return { index, offset };
     }
+    if (index > 0 && isBoundary(nodes[index - 1], node)) return { index, offset: node.at };
   }
   return null;
+}
+
+/** Tell whether two nodes can be read apart: no run, no mailbox, and no white space before a line's end reaches across. */
+function isBoundary(/** @type {any} */ before, /** @type {any} */ after) {
+  if (before.isSplit || after.isSplit) return false;
+  const last = before.kind === "run" ? before.char : before.kind === "text" ? before.text.slice(-1) : "";
+  const first = after.kind === "run" ? after.char : after.kind === "text" ? after.text.charAt(0) : "";
+  return !SPACE_OR_TAB.test(last) && !(MAILBOX_CHARACTER.test(last) && MAILBOX_CHARACTER.test(first));
 }
 
 /** One walk over a text that finds everything but emphasis. */
@@ -90,11 +103,15 @@ class Scan {
       this.#special(found[0], found.index);
     }
     this.#raw(this.end);
-    for (const { token, at, isActive, isImage } of this.isOpen ? this.brackets : []) {
-      if (!(isActive || isImage) || this.end - at > REACH) continue;
+    for (const { token, at } of this.isOpen ? this.#openBrackets() : []) {
       token.text = "";
       this.#isUnsureFrom(at);
     }
+  }
+
+  /** The brackets that may still begin a link. */
+  #openBrackets() {
+    return this.brackets.filter(({ at, isActive, isImage }) => (isActive || isImage) && this.end - at <= REACH);
   }
 
   /** @param {number} at */
@@ -102,10 +119,11 @@ class Scan {
     this.pendingAt = Math.min(this.pendingAt, at);
   }
 
-  /** @param {number} at */
+  /** Brackets that are open here will be again, should what follows turn out to be code. @param {number} at */
   #isUnsureFrom(at) {
-    this.#isPendingFrom(at);
-    this.unsureAt = Math.min(this.unsureAt, at);
+    const first = Math.min(at, ...this.#openBrackets().map((bracket) => bracket.at));
+    this.#isPendingFrom(first);
+    this.unsureAt = Math.min(this.unsureAt, first);
   }
 
   /** @param {string} mark @param {number} at */
@@ -134,7 +152,7 @@ class Scan {
 
   /** @param {string} text what is shown @param {number} size what it takes in the source */
   #words(text, size) {
-    this.tokens.push({ kind: "text", text });
+    this.tokens.push({ kind: "text", text, at: this.at });
     this.at += size;
   }
 
@@ -149,7 +167,7 @@ class Scan {
   #break(size) {
     const last = this.tokens.at(-1);
     if (last?.isRaw) last.text = withoutSpaceEnd(last.text);
-    this.tokens.push({ kind: "break" });
+    this.tokens.push({ kind: "break", at: this.at });
     this.at += size;
   }
 
@@ -173,7 +191,7 @@ class Scan {
     const size = inside - start;
     const close = this.#nextTicks(size, inside);
     if (close !== undefined && close - start <= REACH) {
-      this.tokens.push({ kind: "code", text: codeText(this.text.slice(inside, close)) });
+      this.tokens.push({ kind: "code", text: codeText(this.text.slice(inside, close)), at: start });
       this.at = close + size;
       return;
     }
@@ -182,7 +200,7 @@ class Scan {
       this.#isUnsureFrom(start);
       const rest = this.text.slice(inside);
       if (rest && rest.length <= CODE_PROMISE && !rest.includes("\n")) {
-        this.tokens.push({ kind: "code", text: codeText(rest) });
+        this.tokens.push({ kind: "code", text: codeText(rest), at: start });
         this.at = this.end;
         return;
       }
@@ -207,7 +225,7 @@ class Scan {
 
   /** @param {string} mark */
   #bracket(mark) {
-    const token = { kind: "text", text: mark };
+    const token = { kind: "text", text: mark, at: this.at };
     this.brackets.push({ token, index: this.tokens.length, at: this.at, isImage: mark !== "[", isActive: true });
     if (this.brackets.length > BRACKETS_MAX) this.brackets.shift();
     this.tokens.push(token);
@@ -216,8 +234,7 @@ class Scan {
 
   #closeBracket() {
     const opener = this.brackets.pop();
-    const isUsable = opener && (opener.isActive || opener.isImage) && this.at - opener.at <= REACH;
-    if (!isUsable) return this.#words("]", 1);
+    if (!opener || !(opener.isActive || opener.isImage) || this.at - opener.at > REACH) return this.#words("]", 1);
     const read = this.at + 1 === this.end ? "unfinished" : readAddress(this.text, this.at + 1);
     if (read === "unfinished" && this.isOpen) {
       opener.token.text = "";
@@ -228,39 +245,36 @@ class Scan {
     } else {
       const children = pairRuns(this.tokens.splice(opener.index).slice(1), { end: this.at, isOpen: false }).nodes;
       if (!opener.isImage) this.brackets.forEach((outer) => (outer.isActive = false));
+      this.at = opener.at;
       this.#link(read.address, opener.isImage ? children : withoutLinks(children), read.end, opener.isImage);
     }
   }
 
   #autolink() {
-    AUTOLINK.lastIndex = this.at;
-    const address = AUTOLINK.exec(this.text)?.[1];
-    const href = address?.includes("@") && !address.includes(":") ? `mailto:${address}` : address;
-    UNFINISHED_AUTOLINK.lastIndex = this.at;
-    if (address && href && readTarget(href)) {
-      this.#link(href, [{ kind: "text", text: address }], this.at + address.length + 2, false);
-    } else if (this.isOpen && UNFINISHED_AUTOLINK.test(this.text)) {
-      this.#isPendingFrom(this.at);
-      this.tokens.push({ kind: "text", text: this.text.slice(this.at + 1) });
-      this.at = this.end;
-    } else {
-      this.#words("<", 1);
+    AUTOLINK.lastIndex = UNFINISHED_AUTOLINK.lastIndex = this.at;
+    const address = AUTOLINK.exec(this.text)?.[1] ?? "";
+    const href = address.includes(":") ? address : `mailto:${address}`;
+    if (address && readTarget(href)) {
+      this.#link(href, [textNode(address)], this.at + address.length + 2, false);
+      return;
     }
+    const isUnfinished = this.isOpen && UNFINISHED_AUTOLINK.test(this.text);
+    if (isUnfinished) this.#isUnsureFrom(this.at);
+    this.#words(isUnfinished && startsAddress(this.text.slice(this.at + 1)) ? "" : "<", 1);
   }
 
   /** @param {number} start of what may be an address @param {number} next where to go on if it is none */
   #bareAddress(start, next) {
     const read = readBareAddress(this.text, start);
-    const isUnfinished = this.isOpen && read?.isAtEnd;
-    const isLink = read && !isUnfinished && readTarget(read.address);
-    this.#raw(read ? start : next);
-    if (isUnfinished) {
+    if (!read) return this.#raw(next);
+    this.#raw(start);
+    if (this.isOpen && read.isAtEnd) {
       this.#isPendingFrom(start);
       this.#words(this.text.slice(start), this.end - start);
-    } else if (isLink) {
-      this.#link(read.address, [{ kind: "text", text: read.words }], read.end, false);
+    } else if (readTarget(read.address)) {
+      this.#link(read.address, [textNode(read.words)], read.end, false);
     } else {
-      this.#raw(next);
+      this.#raw(read.address ? next : read.end);
     }
   }
 
@@ -269,6 +283,11 @@ class Scan {
     this.tokens.push({ kind: "link", target: readTarget(address), children, isImage, at: this.at });
     this.at = end;
   }
+}
+
+/** @param {string} text what has come of it */
+function startsAddress(text) {
+  return ["http:", "https:", "mailto:", "tel:"].some((scheme) => text.startsWith(scheme) || scheme.startsWith(text));
 }
 
 /**

@@ -76,7 +76,7 @@ export function readFenceEnd(rest, isWhole, { mark, size }) {
 export function readRule(rest, isWhole) {
   const found = /^([-*_])((?:[ \t]*\1)*)[ \t]*$/.exec(rest);
   if (!found || !isWhole) return found ? WAIT : null;
-  return found[2].replace(/[ \t]/g, "").length >= 2 ? true : null;
+  return found[2].replace(/[ \t]/g, "").length >= 2 ? {} : null;
 }
 
 /**
@@ -105,7 +105,9 @@ const COLUMNS_MAX = 50;
 export function readDelimiterRow(rest, isWhole) {
   if (!isWhole) return /^[|:\- \t]+$/.test(rest) ? WAIT : null;
   if (!rest.includes("|") || !/^\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/.test(rest)) return null;
-  return splitCells(rest).map((cell) => {
+  const cells = splitCells(rest);
+  if (cells.length > COLUMNS_MAX) return null;
+  return cells.map((cell) => {
     const [left, right] = [cell.startsWith(":"), cell.endsWith(":")];
     return left && right ? "center" : right ? "right" : left ? "left" : null;
   });

@@ -54,14 +54,15 @@ function isSameNumber(words, number) {
   return /^[\d\s()+./-]+$/.test(words) && words.replace(/[^\d+]/g, "") === number.replace(/[^\d+]/g, "");
 }
 
-const BARE = /(?:https?:\/\/|www\.(?=[a-z0-9]))[\w\-.~:/?#@!$&'(),;=%+]+/iy;
+const BARE = /(?:https?:\/\/|www\.(?=[a-z0-9]))[\w\-.~:/?#@!$&'(),;=%+]{0,2001}/iy; // as far as it could be an address
 const CJK = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/u;
 
 /**
  * Read the web address that stands bare in a text at `at`. It ends before white space, before any character beyond
  * ASCII (so that Chinese may follow without a space) and before punctuation that belongs to the sentence.
  * @param {string} text @param {number} at
- * @returns {{end: number, words: string, address: string, isAtEnd: boolean} | null} `isAtEnd`: it may go on with what comes next
+ * @returns {{end: number, words: string, address: string, isAtEnd: boolean} | null} `isAtEnd`: it may go on with what
+ *   comes next; one that is too long to be an address is read up to where that is sure, and its `address` is empty
  */
 export function readBareAddress(text, at) {
   if (at > 0 && /[A-Za-z0-9]/.test(text[at - 1])) return null;
@@ -69,6 +70,7 @@ export function readBareAddress(text, at) {
   const found = BARE.exec(text)?.[0];
   if (!found) return null;
   const after = at + found.length;
+  if (found.length > ADDRESS_MAX) return { end: after, words: found, address: "", isAtEnd: false };
   const isHostOnly = !/[^:/]\//.test(found);
   const next = after < text.length ? String.fromCodePoint(text.codePointAt(after) ?? 0) : "";
   if (isHostOnly && /\p{L}/u.test(next) && !CJK.test(next)) return null; // half of a name such as münchen.example
@@ -97,5 +99,7 @@ const MAILBOX = /[A-Za-z0-9][\w.%+-]{0,63}@[A-Za-z0-9][A-Za-z0-9-]*(?:\.[A-Za-z0
 /** The mailboxes that stand bare in a text, in order. @param {string} text @returns {{at: number, end: number}[]} */
 export function findMailboxes(text) {
   if (!text.includes("@")) return [];
-  return [...text.matchAll(MAILBOX)].map((found) => ({ at: found.index, end: found.index + found[0].length }));
+  return [...text.matchAll(MAILBOX)]
+    .filter(({ index }) => !/[\w.%+@-]/.test(text.charAt(index - 1))) // else it is the end of something longer
+    .map(({ index, 0: found }) => ({ at: index, end: index + found.length }));
 }

@@ -8,16 +8,16 @@ import { InlineView } from "./view.js";
 
 const HEADINGS = ["h2", "h3", "h4"]; // the page's own title is the h1
 const TASK = /^\[([ xX])\][ \t]+(?=[^ \t])/;
+const UNFINISHED_TASK = /^\[(?:[ xX](?:\][ \t]*)?)?$/;
 
 export class Paragraph {
   kind = "paragraph";
+  #earlier = ""; // the lines before the last one
   #isItem;
   #labels;
-  #lineAt = 0;
   #parent;
   /** @type {Table | null} */
   #preview = null;
-  #text;
   /** @type {InlineView | null} */
   #view = null;
 
@@ -27,62 +27,56 @@ export class Paragraph {
    */
   constructor(parent, text, labels, { isItem }) {
     this.#parent = parent;
-    this.#text = text;
     this.#labels = labels;
     this.#isItem = isItem;
-  }
-
-  get lastLine() {
-    return this.#text.slice(this.#lineAt);
+    this.lastLine = text;
   }
 
   /** @param {string} text */
   addLine(text) {
-    this.#lineAt = this.#text.length + 1;
-    this.#text += `\n${text}`;
+    this.#earlier += `${this.lastLine}\n`;
+    this.lastLine = text;
   }
 
   /** @param {string} piece */
   grow(piece) {
-    this.#text += piece;
+    this.lastLine += piece;
   }
 
   /** Give the last line away: it turned out to be the head of a table. */
   takeLastLine() {
     const line = this.lastLine;
-    this.#text = this.#text.slice(0, Math.max(0, this.#lineAt - 1));
-    this.#lineAt = 0;
+    this.lastLine = this.#earlier.slice(0, -1);
+    this.#earlier = "";
     this.#clear();
     return line;
   }
 
   paint() {
-    const isHead = this.#lineAt === 0 && this.#text.startsWith("|");
-    if (isHead) this.#showHead();
+    if (!this.#earlier && this.lastLine.startsWith("|")) this.#showHead();
     else this.#show({ isOpen: true });
   }
 
   close() {
-    this.#text = withoutSpaceEnd(this.#text);
-    if (this.#text) this.#show({ isOpen: false });
+    if (this.#earlier || this.lastLine) this.#show({ isOpen: false });
   }
 
   /** A first line that begins with `|` is most likely the head of a table, and is shown as one until the next line says no. */
   #showHead() {
     this.#clear();
-    const cells = splitCells(this.#text);
+    const cells = splitCells(this.lastLine);
     if (cells.length) this.#preview = new Table(this.#parent, cells, [], this.#labels, { isOpen: true });
   }
 
   /** @param {{isOpen: boolean}} state */
   #show(state) {
+    let text = this.#earlier + this.lastLine;
+    this.#earlier = text.slice(0, this.#earlier.length); // of one piece again, not of as many as were added
     if (this.#preview) this.#clear();
-    if (!this.#view) {
-      const host = this.#isItem ? this.#parent : this.#parent.appendChild(make("p"));
-      this.#view = new InlineView(host, this.#labels);
-    }
-    const text = this.#isItem ? this.#text.replace(TASK, (_, mark) => (mark === " " ? "☐ " : "☑ ")) : this.#text;
-    this.#view.show(text, state);
+    if (this.#isItem && state.isOpen && UNFINISHED_TASK.test(text)) return;
+    if (this.#isItem) text = text.replace(TASK, (_, mark) => (mark === " " ? "☐ " : "☑ "));
+    this.#view ??= new InlineView(this.#isItem ? this.#parent : this.#parent.appendChild(make("p")), this.#labels);
+    this.#view.show(state.isOpen ? text : withoutSpaceEnd(text), state);
   }
 
   #clear() {

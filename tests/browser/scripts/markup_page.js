@@ -1,22 +1,28 @@
 // What the tests of `markup.js` call in the page.
 
 import { attack } from "./attacks.js";
+import { growAnswer, startAnswer, storm } from "./costs.js";
 import { labels, newContainer } from "./messages.js";
 import { randomCuts, randomFrom, randomText } from "./random_text.js";
 import { MarkupStream, renderMarkup, speakable } from "/static/js/markup.js";
 
-/** Write a node shortly: `p(text strong(bold))`, without what every link and every code block has alike. */
+/**
+ * Write a node shortly, without what is alike in all of its kind: `p("text" strong("bold"))`, the rows of a table as
+ * `table(th("a") / td("1"))`, a link whose host is shown as `a[address]("words" @host)`.
+ */
 function outline(node) {
   if (node.nodeType === Node.TEXT_NODE) return JSON.stringify(node.data);
   const name = node.localName;
+  const all = (nodes) => [...nodes].map(outline).filter(Boolean).join(" ");
   if (node.matches("div.code")) {
-    const language = node.querySelector("header > span").textContent;
-    return `code-block[${language}](${[...node.querySelector("code").childNodes].map(outline).join(" ")})`;
+    return `code-block[${node.querySelector("header > span").textContent}](${all(node.querySelector("code").childNodes)})`;
   }
-  if (node.matches("div.table")) return [...node.childNodes].map(outline).join(" ");
+  if (node.matches("div.table")) return `table(${[...node.querySelectorAll("tr")].map((row) => all(row.cells)).join(" / ")})`;
+  if (node.matches("span.host")) return `@${node.textContent}`;
+  const children = node.matches("a:has(> bdi)") ? [...node.firstChild.childNodes, node.lastChild] : node.childNodes;
   const classes = node.className ? `.${node.className}` : "";
   const shown = ["href", "start"].filter((key) => node.hasAttribute(key)).map((key) => `[${node.getAttribute(key)}]`);
-  return `${name}${classes}${shown.join("")}` + (node.childNodes.length ? `(${[...node.childNodes].map(outline).join(" ")})` : "");
+  return `${name}${classes}${shown.join("")}` + (children.length ? `(${all(children)})` : "");
 }
 
 function inside(container) {
@@ -29,6 +35,43 @@ function render(text) {
   const result = inside(container);
   container.remove();
   return result;
+}
+
+/** The attributes of the first element that `selector` finds in a text. */
+function attributes(text, selector) {
+  const container = newContainer();
+  renderMarkup(container, text, { labels });
+  const found = container.querySelector(selector);
+  container.remove();
+  return Object.fromEntries([...found.attributes].map(({ name, value }) => [name, value]));
+}
+
+/** Show a text with code, press its button, and tell what is in the clipboard. */
+async function copyCode(text) {
+  renderMarkup(newContainer(), text, { labels });
+  const block = document.querySelector(".code");
+  const button = block.querySelector("button");
+  button.click();
+  await new Promise((resolve) => new MutationObserver(resolve).observe(button, { childList: true, subtree: true }));
+  const language = block.querySelector("header > span").textContent;
+  return { copied: await navigator.clipboard.readText(), label: button.textContent, language };
+}
+
+/** Where the characters of the place that is shown stand, from its left edge, in pixels: for each text a list. */
+function placeWidths(texts) {
+  return texts.map((text) => {
+    const container = newContainer();
+    renderMarkup(container, text, { labels });
+    const words = container.querySelector(".host").firstChild;
+    const range = document.createRange();
+    const lefts = [...words.data].map((_, index) => {
+      range.setStart(words, index);
+      range.setEnd(words, index + 1);
+      return range.getBoundingClientRect().left;
+    });
+    container.remove();
+    return lefts.map((left) => Math.round(left - lefts[0]));
+  });
 }
 
 /** What is shown after each delta, and at the end. */
@@ -45,6 +88,20 @@ function stream(deltas) {
   return seen;
 }
 
+/** The text that a stream says it was given. */
+function textOf(deltas) {
+  const stream = new MarkupStream(document.createElement("div"), { labels });
+  deltas.forEach((delta) => stream.append(delta));
+  stream.finish();
+  return stream.text;
+}
+
+function appendAfterFinish() {
+  const stream = new MarkupStream(document.createElement("div"), { labels });
+  stream.finish();
+  stream.append("more");
+}
+
 /** The elements that no later text may change: all but the last one, the last one in it, and so on; of a row, no cell is closed. */
 function closedElements(container) {
   const open = new Set();
@@ -55,6 +112,13 @@ function closedElements(container) {
   return new Set([...container.querySelectorAll("*")].filter((element) => !open.has(element)));
 }
 
+/** The deltas that a seed stands for: what a failure names, to look into it. */
+function randomDeltas(seed, most) {
+  const random = randomFrom(seed);
+  const text = randomText(random, most);
+  return randomCuts(random, text);
+}
+
 /**
  * Stream random texts in random cuts, and compare with the whole.
  * @returns {string[]} what was wrong: the seed, what, the deltas
@@ -62,9 +126,8 @@ function closedElements(container) {
 function streamAtRandom(from, to, most) {
   const wrong = [];
   for (let seed = from; seed < to && wrong.length < 5; seed += 1) {
-    const random = randomFrom(seed);
-    const text = randomText(random, most);
-    const deltas = randomCuts(random, text);
+    const deltas = randomDeltas(seed, most);
+    const text = deltas.join("");
     const whole = newContainer();
     renderMarkup(whole, text, { labels });
 
@@ -91,4 +154,7 @@ function streamAtRandom(from, to, most) {
   return wrong;
 }
 
-window.markupTests = { attack, render, stream, streamAtRandom, speakable };
+window.markupTests = {
+  appendAfterFinish, attack, attributes, copyCode, growAnswer, placeWidths, randomDeltas, render, speakable, startAnswer,
+  storm, stream, streamAtRandom, textOf,
+};

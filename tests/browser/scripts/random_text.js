@@ -24,10 +24,11 @@ export function randomFrom(seed) {
 
 /** @param {() => number} random @param {number} most pieces */
 export function randomText(random, most) {
-  const favourites = Array.from({ length: 6 }, () => PIECES[Math.floor(random() * PIECES.length)]);
+  const pieces = random() < 0.2 ? PIECES.filter((piece) => !/[\r\n]/.test(piece)) : PIECES; // all in one paragraph
+  const favourites = Array.from({ length: 6 }, () => pieces[Math.floor(random() * pieces.length)]);
   const size = 1 + Math.floor(random() * most);
   return Array.from({ length: size }, () => {
-    const from = random() < 0.4 ? favourites : PIECES;
+    const from = random() < 0.4 ? favourites : pieces;
     return from[Math.floor(random() * from.length)];
   }).join("");
 }
