@@ -3,9 +3,10 @@
 import words from "words";
 import { setUpAppearance } from "./appearance.js";
 import { Composer } from "./composer.js";
+import { sentenceFor } from "./refusals.js";
 import { route, setRoute } from "./route.js";
 import { rowsOf } from "./rows.js";
-import { Unread } from "./unread.js";
+import { Unread, arrivals } from "./unread.js";
 import { ConnectionBand } from "./view/band.js";
 import { ConversationList } from "./view/conversations.js";
 import { part } from "./view/element.js";
@@ -137,6 +138,18 @@ function show() {
   if (refused.isHeld || (waiting.length && outbox.heldUntil > now)) tick = setTimeout(showSoon, TICK_MS);
 }
 
+/**
+ * Say what answers do not say themselves: a person's messages, and why a question got no turn.
+ * @param {import("./timeline.js").State} before
+ * @param {import("./timeline.js").State} after
+ */
+function speakOf(before, after) {
+  for (const { role, text } of arrivals(before, after)) if (role === "agent") speaker.say(`${words.team(house)}: ${text}`);
+  for (const [id, error] of Object.entries(after.failures)) {
+    if (!(id in before.failures) && !error.turn_id) speaker.say(sentenceFor(error));
+  }
+}
+
 function showHead() {
   const { assistant, conversation } = visit.state;
   if (!assistant) return;
@@ -147,7 +160,10 @@ function showHead() {
 
 visit.addEventListener("shown", (event) => {
   const before = /** @type {CustomEvent} */ (event).detail;
-  if (before) unread.read(before, visit.state, document.hidden);
+  if (before) {
+    unread.read(before, visit.state, document.hidden);
+    speakOf(before, visit.state);
+  }
   if (document.hidden) showHead(); // nothing is painted, but the tab's title is seen
   showSoon();
 });
@@ -187,7 +203,7 @@ part(".skip").addEventListener("click", (event) => {
 setUpSheet();
 setUpLanguage();
 setUpAppearance();
-setUpMenu(visit, house, paint);
+setUpMenu(visit, house, refused, paint);
 if (matchMedia("(hover: hover)").matches) composer.focus();
 showSoon();
 visit.begin();

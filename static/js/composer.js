@@ -54,6 +54,7 @@ export class Composer {
     this.#stop.addEventListener("click", () => acts.stop());
     document.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || event.defaultPrevented || isComposing(event)) return;
+      if (event.target instanceof HTMLInputElement) return; // it empties the search
       if (this.#situation.isRunning && !document.querySelector("dialog[open], :popover-open")) acts.stop();
     });
   }

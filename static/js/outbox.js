@@ -74,7 +74,11 @@ export class Outbox extends EventTarget {
   /** Try one again that was given up. @param {string} id */
   again(id) {
     const item = this.#get(id);
-    if (item) this.#put({ ...item, tries: 0, refused: null });
+    if (!item) return;
+    if (item.refused === "conflict") {
+      this.remove(id); // its id stands for another message
+      this.#put({ ...item, id: newId(), tries: 0, refused: null });
+    } else this.#put({ ...item, tries: 0, refused: null });
     this.#next();
   }
 
@@ -111,7 +115,8 @@ export class Outbox extends EventTarget {
     const item = this.#get(id);
     if (!item) return null;
     this.remove(id);
-    if (item.conversation_id === null) this.#rehome(null, conversation_id);
+    // It opened a conversation: what was written behind it goes there too.
+    if (item.conversation_id !== conversation_id) this.#rehome(item.conversation_id, conversation_id);
     if (this.#conversation_id !== undefined) this.#conversation_id = conversation_id;
     this.#next();
     return item;

@@ -32,6 +32,7 @@
 
 import words from "words";
 import { dayAndTimeOf, daysBefore } from "./dates.js";
+import { sentenceFor } from "./refusals.js";
 import { entries } from "./timeline.js";
 
 const PAUSE_MS = 3600 * 1000;
@@ -102,9 +103,7 @@ function endingOf({ status }, failure) {
   if (status === "stopped") return words.stopped;
   if (status === "interrupted") return words.interrupted;
   if (status !== "failed") return null;
-  if (failure?.code === "budget_exhausted") return words.budgetExhausted;
-  if (failure?.code === "internal") return words.internal(failure.ref);
-  return failure && failure.code !== "model_unavailable" ? failure.text : words.noAnswer;
+  return failure ? sentenceFor(failure) : words.noAnswer;
 }
 
 /** @param {Message} message @param {ErrorFrame | undefined} failure @returns {{foot: Foot, text: string, sign: "shield" | "info"} | null} */

@@ -1,6 +1,6 @@
 /**
- * What this browser keeps for us, as text by key. Where storage is closed to pages (a privacy
- * setting) things are kept until the page is left.
+ * What this browser keeps for us, as text by key. Where storage is full, or closed to pages (a privacy
+ * setting), things are kept until the page is left.
  */
 
 const PREFIX = "chat.";
@@ -10,7 +10,7 @@ const fallback = new Map();
 /** @param {string} key @returns {string | null} */
 export function kept(key) {
   try {
-    return localStorage.getItem(PREFIX + key);
+    return localStorage.getItem(PREFIX + key) ?? fallback.get(key) ?? null;
   } catch {
     return fallback.get(key) ?? null;
   }
@@ -18,11 +18,11 @@ export function kept(key) {
 
 /** @param {string} key @param {string} value */
 export function keep(key, value) {
-  fallback.set(key, value);
   try {
     localStorage.setItem(PREFIX + key, value);
+    fallback.delete(key);
   } catch {
-    // Closed or full: `fallback` has it.
+    fallback.set(key, value);
   }
 }
 

@@ -18,6 +18,11 @@ import { NOTHING, read } from "./timeline.js";
 
 const TOKEN = "token";
 const SYNC_AGAIN_MS = 5_000;
+const PAGE_AGAIN_MS = 10_000; // frames are counted over 10 s
+const PAGE_TRIES = 5;
+
+/** What the page asks of its own accord: a refusal is nothing to bother the visitor with. */
+const BACKGROUND = new Set(["sync", "messages.list", "conversations"]);
 
 export class Visit extends EventTarget {
   /** @type {State} */
@@ -32,7 +37,7 @@ export class Visit extends EventTarget {
   #retrying = null;
   /** By message id: sent until the server tells of the change. @type {Map<string, Feedback>} */
   #feedback = new Map();
-  /** @type {((isThere: boolean) => void) | null} */
+  /** @type {((answer: "came" | "refused" | "lost") => void) | null} */
   #olderAsked = null;
 
   /**
@@ -106,20 +111,25 @@ export class Visit extends EventTarget {
     this.#become({ ...NOTHING, assistant: this.state.assistant, limits: this.state.limits, conversation });
   }
 
-  /** Ask for older messages; resolves when they are there, with false if they will not come. @returns {Promise<boolean>} */
+  /** Ask for older messages, if there are any. @returns {Promise<"came" | "refused" | "lost">} */
   older() {
     const before = this.state.messages[0]?.position;
-    if (this.#olderAsked || !this.state.more || before === undefined) return Promise.resolve(false);
-    if (!this.#ask({ type: "messages.list", before })) return Promise.resolve(false);
+    if (this.#olderAsked || !this.state.more || !this.#ask({ type: "messages.list", before })) return Promise.resolve("lost");
     return new Promise((resolve) => {
       this.#olderAsked = resolve;
       this.#tell("shown");
     });
   }
 
-  /** Ask for all older messages, as far as the server gives them. */
+  /** Ask for all older messages. @returns {Promise<boolean>} whether all are there */
   async whole() {
-    while (await this.older());
+    for (let tries = 0; this.state.more && tries < PAGE_TRIES; ) {
+      const answer = await this.older();
+      if (answer === "lost") break;
+      tries = answer === "came" ? 0 : tries + 1;
+      if (tries) await new Promise((done) => setTimeout(done, PAGE_AGAIN_MS));
+    }
+    return !this.state.more;
   }
 
   get isAskingOlder() {
@@ -150,7 +160,7 @@ export class Visit extends EventTarget {
     if (frame.type === "message.changed") this.#feedback.delete(frame.message.id);
     if (frame.type === "turn.started") this.#retrying = null;
     this.#read(frame);
-    if (frame.type === "messages") this.#olderCame(true);
+    if (frame.type === "messages") this.#olderAnswered("came");
     if (frame.type === "turn.finished" || frame.type === "message.added" || frame.type === "message.saved") {
       if (this.state.conversation) this.shelf.touch(this.state.conversation, frame.message);
     }
@@ -163,7 +173,7 @@ export class Visit extends EventTarget {
     if (this.#isOpening && found !== this.#wanted) return;
     this.#isOpening = false;
     if (this.#wanted !== undefined || found) this.#wanted = found;
-    this.#olderCame(false);
+    this.#olderAnswered("lost");
     this.#read(frame);
     this.outbox.connected(found);
     this.#repeatWishes();
@@ -198,7 +208,7 @@ export class Visit extends EventTarget {
     this.#read(error);
     if (error.id === "turn.retry") this.#retrying = null;
     if (error.id === "feedback.send") this.#feedback.clear();
-    if (error.id === "messages.list") this.#olderCame(false);
+    if (error.id === "messages.list") this.#olderAnswered("refused");
     if (error.id === "conversations") this.shelf.refused();
     if (error.id === "sync") setTimeout(() => this.state.isBehind && this.#ask({ type: "sync" }), SYNC_AGAIN_MS);
     if (error.id === "conversation.open") {
@@ -211,7 +221,7 @@ export class Visit extends EventTarget {
       return;
     }
     const isToldInPlace = this.state.failures !== before.failures;
-    if (!isToldInPlace || item) this.#tell("notice", error);
+    if (item || !(isToldInPlace || BACKGROUND.has(error.id ?? ""))) this.#tell("notice", error);
   }
 
   /** @param {ErrorFrame} error */
@@ -238,18 +248,18 @@ export class Visit extends EventTarget {
     if (this.connection.status === "ready") this.shelf.connected();
     else {
       this.outbox.disconnected();
-      this.#olderCame(false);
+      this.#olderAnswered("lost");
     }
     this.#tell("status");
     this.#tell("shown");
   }
 
-  /** @param {boolean} isThere */
-  #olderCame(isThere) {
+  /** @param {"came" | "refused" | "lost"} answer */
+  #olderAnswered(answer) {
     const asked = this.#olderAsked;
     this.#olderAsked = null;
-    asked?.(isThere);
-    if (asked && !isThere) this.#tell("shown");
+    asked?.(answer);
+    if (asked && answer !== "came") this.#tell("shown");
   }
 
   /** @param {ServerFrame} frame */

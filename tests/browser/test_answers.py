@@ -350,6 +350,31 @@ def test_screen_readers_hear_whole_sentences(tab: Page, line: Line) -> None:
     expect(region.locator("span")).to_have_text(["A little. ", "Most people go up. ", "And 14.5 cm "])
 
 
+def test_screen_readers_hear_how_an_answer_ended(tab: Page, line: Line) -> None:
+    said = tab.locator("[data-speech] span")
+    line.say(started("t1", "m2"), delta("t1", 0, "A little", position=2))
+    expect(tab.locator(".answer")).to_have_text("A little")
+    line.say(finished("t1", answer("m2", "A little", 2, "t1", status="interrupted"), "interrupted"))
+    expect(said).to_have_text(["A little ", "The answer was cut off. "])
+    line.say(started("t2", "m3", replaces="m2"), delta("t2", 0, "Forbidden", position=3))
+    expect(tab.locator(".message .answer")).to_have_text("Forbidden")
+
+    line.say(finished("t2", answer("m3", "It was withdrawn.", 3, "t2", status="blocked"), "blocked"))
+
+    expect(said).to_have_text(["A little ", "The answer was cut off. ", "It was withdrawn. "])
+
+
+def test_a_withdrawn_answer_that_comes_back_has_its_actions_again(tab: Page, line: Line) -> None:
+    shown = answer("m2", TEXT, 2, "t1")
+    line.say(ready(CONVERSATION, [ASKED, {**shown, "status": "hidden", "text": "It was withdrawn."}]))
+    expect(tab.locator(".withheld")).to_be_visible()
+
+    line.say({"type": "message.changed", "message": shown})
+
+    expect(tab.locator(".answer strong")).to_have_text("half a size up")
+    expect(tab.get_by_role("button", name="Copy")).to_be_visible()
+
+
 def test_an_answer_in_the_other_language_says_so(tab: Page, line: Line) -> None:
     line.say(ready(CONVERSATION, [question("m1", "你好", 1), answer("m2", "可以。", 2, "t1")]))
 

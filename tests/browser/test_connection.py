@@ -231,6 +231,34 @@ def test_a_given_up_message_can_be_removed(tab: Page, stage: Stage, line: Line) 
     assert again.hears_nothing()
 
 
+def test_an_id_that_stands_for_another_message_is_not_used_again(tab: Page, line: Line) -> None:
+    ask(tab, "Twice")
+    sent = line.hear("message.send")
+    line.say(error("conflict", id=sent["id"]))
+
+    tab.get_by_role("button", name="Try again").click()
+
+    again = line.hear("message.send")
+    assert again["text"] == "Twice"
+    assert again["id"] != sent["id"]
+
+
+def test_what_waits_behind_a_message_follows_it_into_the_conversation_it_opens(
+    tab: Page, stage: Stage, line: Line
+) -> None:
+    line.say(ready({**CONVERSATION, "status": "closed"}, [ASKED]))
+    expect(tab.locator(".event")).to_be_visible()
+    ask(tab, "One")
+    ask(tab, "Two")
+    first = line.hear("message.send")
+
+    line.say(saved(first, 11, conversation={"id": "c2", "status": "open", "title": "One"}))
+
+    assert line.hear("message.send")["text"] == "Two"
+    line.hear("sync")
+    expect(tab.locator(".bubble")).to_have_text(["One", "Two"])
+
+
 def test_a_socket_without_a_pulse_is_replaced(tab: Page, stage: Stage) -> None:
     tab.clock.install()
     tab.reload()

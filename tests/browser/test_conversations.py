@@ -365,9 +365,24 @@ def test_a_conversation_can_be_downloaded_whole(tab: Page, stage: Stage, tmp_pat
     assert text.count("Number ") == 60
 
 
+def test_what_cannot_be_read_whole_is_not_passed_off_as_whole(tab: Page, stage: Stage) -> None:
+    line = shown(stage, *long_conversation(51, 60), more=True)
+    tab.evaluate("void (window.print = () => (window.printed = true))")
+    tab.get_by_role("button", name="More").click()
+    tab.get_by_role("button", name="Print").click()
+    line.hear("messages.list")
+
+    line.cut()
+
+    expect(tab.locator(".refused")).to_contain_text("Not all of this conversation could be read")
+    assert tab.evaluate("window.printed") is None
+
+
 def test_print_takes_the_whole_conversation_and_nothing_else(tab: Page, stage: Stage) -> None:
     line = shown(stage, *long_conversation(51, 60), more=True)
-    tab.evaluate("window.print = () => (window.printed = document.querySelectorAll('.message').length)")
+    tab.evaluate(
+        "void (window.print = () => (window.printed = document.querySelectorAll('.message').length))"
+    )
     tab.get_by_role("button", name="More").click()
     tab.get_by_role("button", name="Print").click()
     line.hear("messages.list")

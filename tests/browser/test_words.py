@@ -148,6 +148,33 @@ def test_a_chinese_page_has_no_english_left(visitors: Visitors, stage: Stage) ->
 
 
 @pytest.mark.parametrize(
+    ("text", "on_english", "on_chinese"),
+    [
+        ("A little.", None, "en"),
+        ("可以。", "zh-Hans", None),
+        ("Skagen 冲锋衣 S 码肩膀有点紧", "zh-Hans", None),
+        ("The label says 退货, which means return", None, "en"),
+        ("42", None, None),
+        ("", None, None),
+    ],
+)
+def test_texts_in_the_other_language_are_told_apart(
+    visitors: Visitors, text: str, on_english: str | None, on_chinese: str | None
+) -> None:
+    tab = visitors.arrive("/harness/")
+
+    found = tab.evaluate(
+        """async (text) => {
+          const { otherLanguage } = await import("/static/js/language.js");
+          return [otherLanguage(text, "en"), otherLanguage(text, "zh-hans")];
+        }""",
+        text,
+    )
+
+    assert found == [on_english, on_chinese]
+
+
+@pytest.mark.parametrize(
     ("pieces", "sentences"),
     [
         (["Yes. N", "o."], ["Yes.", "No."]),

@@ -71,6 +71,7 @@ export default {
   /** @param {string | undefined} ref */
   internal: (ref) => `Something went wrong on our side. Please try again.${ref ? ` Reference ${ref}.` : ""}`,
 
+  notWhole: "Not all of this conversation could be read just now. Please try again.",
   /** @param {string} title */
   exported: (title) => `Conversation: ${title}`,
 };

@@ -61,5 +61,6 @@ export default {
   notFound: "该对话已不存在。",
   internal: (ref) => `我们这边出了点问题，请再试一次。${ref ? `编号 ${ref}。` : ""}`,
 
+  notWhole: "暂时无法读取完整的对话，请再试一次。",
   exported: (title) => `对话：${title}`,
 };

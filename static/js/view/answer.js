@@ -120,10 +120,10 @@ export class AnswerView {
     if (this.element.hasAttribute("aria-busy")) this.#finish(text);
     if (this.#shown.text !== text || this.#shown.status !== status) {
       this.#shown = { text, status };
-      this.#showBody(text, status);
+      this.#showBody(text);
     }
     this.#showEnding();
-    this.#showActions(status === "final" || status === "stopped" || status === "interrupted");
+    this.#showActions();
   }
 
   /** The turn has ended. @param {string} text the whole answer */
@@ -131,7 +131,8 @@ export class AnswerView {
     this.element.removeAttribute("aria-busy");
     this.#endWaiting();
     this.#caret.remove();
-    this.around.speaker.say(...this.#sentences.end());
+    if (isWithheld(this.row.message)) this.around.speaker.say(text || words.withdrawn);
+    else this.around.speaker.say(...this.#sentences.end(), ...(this.row.ending ? [this.row.ending] : []));
     if (this.#stream?.text === text) {
       this.#stream.finish();
       this.#shown = { text, status: this.row.message.status };
@@ -139,17 +140,14 @@ export class AnswerView {
     this.#stream = null;
   }
 
-  /** @param {string} text @param {string} status */
-  #showBody(text, status) {
-    const isWithheld = status === "hidden" || status === "blocked";
-    this.#body.className = isWithheld ? "withheld" : "answer";
-    this.#body.hidden = !text && !isWithheld;
+  /** @param {string} text */
+  #showBody(text) {
+    const isSentence = isWithheld(this.row.message);
+    this.#body.className = isSentence ? "withheld" : "answer";
+    this.#body.hidden = !text && !isSentence;
     this.#setLanguage(text);
-    if (isWithheld) this.#body.replaceChildren(icon("shield"), element("span", {}, text || words.withdrawn));
-    else {
-      this.#body.replaceChildren();
-      renderMarkup(this.#body, text, { labels: words });
-    }
+    if (isSentence) this.#body.replaceChildren(icon("shield"), element("span", {}, text || words.withdrawn));
+    else renderMarkup(this.#body, text, { labels: words });
   }
 
   #showEnding() {
@@ -162,14 +160,15 @@ export class AnswerView {
     this.#ending.replaceChildren(...(isBad ? [icon("warn")] : []), element("span", {}, ending), ...(isRetryable ? [again] : []));
   }
 
-  /** @param {boolean} isOffered */
-  #showActions(isOffered) {
-    if (!isOffered || !this.row.message.text) {
+  #showActions() {
+    const { text, status } = this.row.message;
+    if (!text || status === "failed" || isWithheld(this.row.message)) {
       this.#actions.remove();
       this.#tools?.feedback.element.remove();
       return;
     }
     this.#tools ??= this.#makeTools();
+    if (!this.#tools.feedback.element.isConnected) this.element.append(this.#actions, this.#tools.feedback.element);
     const { rating } = this.row.message;
     this.#tools.up.setAttribute("aria-pressed", String(rating === 1));
     this.#tools.down.setAttribute("aria-pressed", String(rating === -1));
@@ -193,7 +192,6 @@ export class AnswerView {
     const again = iconButton("again", words.answerAgain, () => this.#retry());
     const copying = iconButton("copy", words.copy, () => this.#copy(copying));
     this.#actions.append(copying, up, down, again);
-    this.element.append(feedback.element);
     return { up, down, again, feedback };
   }
 
@@ -228,6 +226,9 @@ export class AnswerView {
     else this.#body.removeAttribute("lang");
   }
 }
+
+/** Whether a sentence stands in place of the text. @param {import("../frames.js").Message} message */
+const isWithheld = ({ status }) => status === "hidden" || status === "blocked";
 
 /** The row that says who speaks. @param {...Node} parts */
 export function whoRow(...parts) {

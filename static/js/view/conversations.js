@@ -2,6 +2,7 @@
 
 import words from "words";
 import { daysBefore, shortOf } from "../dates.js";
+import { otherLanguage } from "../language.js";
 import { element } from "./element.js";
 
 const TYPING_MS = 250;
@@ -46,6 +47,7 @@ export class ConversationList {
   /** @param {string} name @param {ConversationLine[]} lines @param {Current} current */
   #group(name, lines, current) {
     const now = Date.now();
+    const page = document.documentElement.lang;
     const rows = lines.map(({ id, title, last_message_at, last_line }) => {
       const at = Date.parse(last_message_at);
       const isCurrent = id === current.id;
@@ -55,9 +57,11 @@ export class ConversationList {
         element(
           "a",
           { href: `#/${id}`, "aria-current": isCurrent ? "page" : null },
-          element("strong", {}, title || words.newConversation),
+          element("strong", { lang: otherLanguage(title, page) }, title || words.newConversation),
           element("time", { datetime: last_message_at }, shortOf(at, now)),
-          element("span", {}, isCurrent && current.isWriting ? words.writing : last_line),
+          isCurrent && current.isWriting
+            ? element("span", {}, words.writing)
+            : element("span", { lang: otherLanguage(last_line, page) }, last_line),
         ),
       );
     });

@@ -1,5 +1,6 @@
 /** What surrounds the conversation: the sheet on phones, language, print and download. */
 
+import words from "words";
 import { download } from "../export.js";
 import { part } from "./element.js";
 
@@ -33,21 +34,25 @@ export function setUpLanguage() {
  * Print and download take the whole conversation, also what had not been asked for yet.
  * @param {import("../visit.js").Visit} visit
  * @param {string} house whose assistant it is
+ * @param {import("./refused.js").RefusedLine} refused
  * @param {() => void} paint
  */
-export function setUpMenu(visit, house, paint) {
+export function setUpMenu(visit, house, refused, paint) {
   const menu = part("#conversation-menu");
-  part("[data-print]", menu).addEventListener("click", async () => {
+  const isWhole = async () => {
     menu.hidePopover();
-    await visit.whole();
+    const isThere = await visit.whole();
+    if (!isThere) refused.say(words.notWhole);
+    return isThere;
+  };
+  part("[data-print]", menu).addEventListener("click", async () => {
+    if (!(await isWhole())) return;
     paint();
     print();
   });
   for (const button of menu.querySelectorAll("[data-download]")) {
     button.addEventListener("click", async () => {
-      menu.hidePopover();
-      await visit.whole();
-      download(visit.state, button.getAttribute("data-download") === "json" ? "json" : "text", house);
+      if (await isWhole()) download(visit.state, button.getAttribute("data-download") === "json" ? "json" : "text", house);
     });
   }
 }

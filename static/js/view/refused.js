@@ -1,8 +1,10 @@
 /** The line above the composer: why something was not done, and for how long. */
 
 import words from "words";
+import { sentenceFor } from "../refusals.js";
 import { element, icon, smallButton } from "./element.js";
 
+const CALM = new Set(["busy", "unauthorized", "not_found"]); // nothing the visitor did went wrong
 const SHOWN_MS = 12_000; // where nothing counts down
 
 /** @typedef {{isCalm?: boolean, isNewOffered?: boolean}} Manner */
@@ -35,17 +37,23 @@ export class RefusedLine {
 
   /** @param {import("../frames.js").ErrorFrame} error */
   tell(error) {
-    const { code, retry_after_s, ref, text } = error;
+    const { code, retry_after_s } = error;
     if (code === "rate_limited" && retry_after_s) {
       this.#heldUntil = Date.now() + retry_after_s * 1000;
-      this.speaker.say(words.rateLimited(retry_after_s));
-    } else if (code === "busy") this.#say(words.busy, { isCalm: true });
-    else if (code === "unauthorized") this.#say(words.unauthorized, { isCalm: true });
-    else if (code === "not_found") this.#say(words.notFound, { isCalm: true, isNewOffered: true });
-    else if (code === "budget_exhausted") this.#say(words.budgetExhausted, {});
-    else if (code === "internal") this.#say(words.internal(ref), {});
-    else if (code === "bad_frame" || code === "conflict") this.#say(words.reload, {});
-    else this.#say(text, {});
+      this.speaker.say(sentenceFor(error));
+      this.show();
+    } else this.say(sentenceFor(error), { isCalm: CALM.has(code), isNewOffered: code === "not_found" });
+  }
+
+  /** @param {string} sentence @param {Manner} [manner] */
+  say(sentence, manner = {}) {
+    clearTimeout(this.#timer);
+    this.#said = { sentence, manner };
+    this.#timer = setTimeout(() => {
+      this.#said = null;
+      this.show();
+    }, SHOWN_MS);
+    this.speaker.say(sentence);
     this.show();
   }
 
@@ -56,17 +64,6 @@ export class RefusedLine {
     else if (this.#excess) this.#write(words.tooLong(this.#excess), {});
     else if (this.#said) this.#write(this.#said.sentence, this.#said.manner);
     else this.line.hidden = true;
-  }
-
-  /** @param {string} sentence @param {Manner} manner */
-  #say(sentence, manner) {
-    clearTimeout(this.#timer);
-    this.#said = { sentence, manner };
-    this.#timer = setTimeout(() => {
-      this.#said = null;
-      this.show();
-    }, SHOWN_MS);
-    this.speaker.say(sentence);
   }
 
   /** @param {string} sentence @param {Manner} manner */
