@@ -116,7 +116,7 @@ class Child:
                         raise NotReadyError(f"The {self.name} {how} before it answered.")
                     await asyncio.sleep(POLL_S)
         except TimeoutError:
-            limit = f"{self.ready_limit_s:.0f} s"
+            limit = f"{self.ready_limit_s:g} s"
             raise NotReadyError(f"The {self.name} did not answer within {limit}.") from None
 
     async def stop(self) -> None:
