@@ -1,6 +1,7 @@
 """One real browser for all browser tests, which run in a pytest process of their own."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -17,6 +18,21 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the browser out where other tests run too: its event loop stays and breaks all async ones."""
+    ours = [item for item in items if Path(__file__).parent in item.path.parents]
+    if len(ours) in (0, len(items)):
+        return
+    items[:] = [item for item in items if item not in ours]
+    config.hook.pytest_deselected(items=ours)
+    said = (
+        f"{len(ours)} browser tests are left out; `pytest tests/browser` runs them in a process of their own."
+    )
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is not None:
+        terminal.write_line(said, yellow=True)
 
 
 @pytest.fixture(scope="session")
