@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from chatbot.providers.capabilities import Capabilities
 from chatbot.providers.events import ProviderEvent
 from chatbot.providers.messages import CompletionRequest, Parameters
 
@@ -83,6 +84,11 @@ class Provider(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    def capabilities(self, target: Target, asked: Parameters) -> Capabilities:
+        """What `target` takes when it is asked with these parameters. The rest of them is left out or
+        moved into range by `stream`; see capabilities.notes."""
+        ...
 
     def stream(self, request: CompletionRequest, *, target: Target) -> AsyncGenerator[ProviderEvent, None]:
         """Ask `target` and yield its events as they come, CompletionFinished last, or raise ProviderError.

@@ -9,12 +9,15 @@ https://platform.openai.com/docs/api-reference/completions, as the openai packag
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from chatbot.providers.base import Target
+from chatbot.providers.capabilities import Capabilities
 from chatbot.providers.http import HttpProvider
-from chatbot.providers.messages import CompletionRequest
-from chatbot.providers.openai import MAX_STOPS, ChatReader, ChatWire, OpenAISettings, connect, put
+from chatbot.providers.messages import CompletionRequest, Parameters
+from chatbot.providers.openai import ChatReader, ChatWire, OpenAISettings, connect, put
+from chatbot.providers.parameters import RANGED
 from chatbot.providers.tokens import TokenStore
 from chatbot.providers.wire import Call, Reader
 
@@ -25,6 +28,10 @@ OUTPUT_TOKENS = 512  # the service's own default is 16
 class TextWire(ChatWire):
     """Flattens the conversation into a prompt and stops the model before it plays the visitor."""
 
+    def capabilities(self, target: Target, asked: Parameters) -> Capabilities:
+        can = super().capabilities(target, asked)
+        return replace(can, stop=max(can.stop - 1, 0), json_object=False, json_schema=False)
+
     def call(self, request: CompletionRequest, target: Target) -> Call:
         parameters = request.parameters
         body: dict[str, object] = {
@@ -32,9 +39,9 @@ class TextWire(ChatWire):
             "prompt": flatten(request),
             "stream": target.stream,
             "max_tokens": parameters.max_output_tokens or OUTPUT_TOKENS,
-            "stop": [f"\n{LABELS['user']}", *parameters.stop][:MAX_STOPS],
+            "stop": [f"\n{LABELS['user']}", *parameters.stop],
         }
-        for name in ("temperature", "top_p", "frequency_penalty", "presence_penalty"):
+        for name in RANGED:
             put(body, name, getattr(parameters, name))
         return Call("/completions", self.body(body, target))
 

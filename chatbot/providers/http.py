@@ -6,13 +6,13 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from typing import ClassVar, TypeVar
 
-from chatbot.providers import retry_after
+from chatbot.providers import retry_after, structured
 from chatbot.providers.base import Target
+from chatbot.providers.capabilities import Capabilities, fit
 from chatbot.providers.errors import IncompleteStream, ProviderError, TimedOut, TimeoutPhase, TryLater
 from chatbot.providers.events import ProviderEvent, TextDelta
 from chatbot.providers.keys import Secret, mask
-from chatbot.providers.messages import UNKNOWN_USAGE, CompletionRequest
-from chatbot.providers.sse import EventSplitter
+from chatbot.providers.messages import UNKNOWN_USAGE, CompletionRequest, Parameters
 from chatbot.providers.transport import Answer, Transport
 from chatbot.providers.watch import Watch
 from chatbot.providers.wire import Reader, Wire
@@ -57,9 +57,16 @@ class HttpProvider:
         self._secrets = tuple(secrets)
         self._pace_s = pace_s
 
-    async def stream(
-        self, request: CompletionRequest, *, target: Target
-    ) -> AsyncGenerator[ProviderEvent, None]:
+    def capabilities(self, target: Target, asked: Parameters) -> Capabilities:
+        return self._wire.capabilities(target, asked)
+
+    def stream(self, request: CompletionRequest, *, target: Target) -> AsyncGenerator[ProviderEvent, None]:
+        can = self._wire.capabilities(target, request.parameters)
+        if can.promises(request.parameters):
+            return self._ask(fit(request, can), target)
+        return structured.stream(lambda asked: self._ask(fit(asked, can), target), request, can)
+
+    async def _ask(self, request: CompletionRequest, target: Target) -> AsyncGenerator[ProviderEvent, None]:
         clock, limits = asyncio.get_running_loop().time, target.timeouts
         call, reader = self._wire.call(request, target), self._wire.reader(target)
         total_at = clock() + limits.total_s
@@ -79,7 +86,7 @@ class HttpProvider:
                 raise failure
             for delta in reader.deltas():
                 yield delta
-            splitter = EventSplitter()
+            splitter = self._wire.splitter()
             visible = False
             while is_stream:
                 try:

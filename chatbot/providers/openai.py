@@ -12,17 +12,19 @@ https://platform.openai.com/docs/api-reference/chat, as the openai package 3.51.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import orjson
 
 from chatbot.providers.auth import KeyAuth, OAuth2, OAuth2Settings
-from chatbot.providers.base import ModelTraits, ServiceSettings, Target
+from chatbot.providers.base import ModelTraits, Target
+from chatbot.providers.bodies import parse
+from chatbot.providers.capabilities import Capabilities
 from chatbot.providers.errors import ProviderError, TryLater
 from chatbot.providers.events import CompletionFinished, ReasoningDelta, TextDelta
 from chatbot.providers.http import HttpProvider
-from chatbot.providers.keys import KeyRing, Secret
+from chatbot.providers.keyed import KeyedSettings
 from chatbot.providers.messages import (
     CompletionRequest,
     FinishReason,
@@ -31,7 +33,8 @@ from chatbot.providers.messages import (
     ToolCall,
     Usage,
 )
-from chatbot.providers.openai_errors import failure, parse, raise_reported
+from chatbot.providers.openai_errors import failure, raise_reported
+from chatbot.providers.parameters import RANGED
 from chatbot.providers.sse import Event
 from chatbot.providers.thinking import ThinkFilter
 from chatbot.providers.tokens import TokenStore
@@ -39,10 +42,31 @@ from chatbot.providers.transport import Transport
 from chatbot.providers.wire import Call, Reader, Wire
 
 OutputLimitField = Literal["max_completion_tokens", "max_tokens"]
+JsonMode = Literal["schema", "object", "none"]
 
 OPENAI_HOSTS = ("api.openai.com", ".openai.azure.com")  # where max_tokens is deprecated
 MAX_STOPS = 4
 
+TAKES = Capabilities(
+    temperature=(0.0, 2.0),
+    top_p=(0.0, 1.0),
+    max_output_tokens=True,
+    frequency_penalty=(-2.0, 2.0),
+    presence_penalty=(-2.0, 2.0),
+    stop=MAX_STOPS,
+    json_object=True,
+    json_schema=True,
+)
+WITHOUT_SAMPLING: dict[str, Any] = dict.fromkeys(RANGED)
+# What a service lacks that refuses a field of the body.
+LACKS: dict[str, dict[str, Any]] = {
+    **{name: {name: None} for name in RANGED},
+    "max_tokens": {"max_output_tokens": False},
+    "max_completion_tokens": {"max_output_tokens": False},
+    "stop": {"stop": 0},
+    "response_format": {"json_object": False, "json_schema": False},
+    "reasoning_effort": {"reasoning_effort": False},
+}
 # Models that think before they answer take no sampling parameters (400) and call the system prompt
 # `developer`. A model row's `reasoning` overrules the name.
 REASONING_NAMES = re.compile(r"o\d|gpt-5(?!.*-chat)")
@@ -71,26 +95,26 @@ class AuthSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenAISettings(ServiceSettings):
+class OpenAISettings(KeyedSettings):
     """`output_limit_field` None: what the host is known to take. `include_usage`: ask for token counts
     by `stream_options`, which some servers refuse. `leave_out` names body fields the service refuses.
-    `think_tags`: its answers hold `<think>…</think>`."""
+    `json_mode`: what it can promise of an answer's form. `think_tags`: its answers hold
+    `<think>…</think>`."""
 
     base_url: str = "https://api.openai.com/v1"
-    api_key: Secret | None = None
-    api_keys: tuple[Secret, ...] = ()
     auth: AuthSettings | None = None
     organization: str | None = None
     project: str | None = None
     output_limit_field: OutputLimitField | None = None
     include_usage: bool = True
+    json_mode: JsonMode = "schema"
     leave_out: tuple[str, ...] = ()
     think_tags: bool = False
 
     def missing(self) -> tuple[str, ...]:
         oauth2 = self.auth and self.auth.oauth2
         needed = ("token_url", "client_id") if oauth2 else ()
-        return (*ServiceSettings.missing(self), *(name for name in needed if not getattr(oauth2, name)))
+        return (*KeyedSettings.missing(self), *(name for name in needed if not getattr(oauth2, name)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +123,7 @@ class OpenAITraits(ModelTraits):
 
     reasoning: bool | None = None
     output_limit_field: OutputLimitField | None = None
+    json_mode: JsonMode | None = None
     think_tags: bool | None = None
 
 
@@ -108,26 +133,29 @@ class ChatWire(Wire):
     def __init__(self, settings: OpenAISettings) -> None:
         self._settings = settings
 
+    def capabilities(self, target: Target, asked: Parameters) -> Capabilities:
+        json_mode = _traits(target).json_mode or self._settings.json_mode
+        can = replace(TAKES, json_object=json_mode != "none", json_schema=json_mode == "schema")
+        if _thinks(target):
+            stop = 0 if WITHOUT_STOP.match(target.model) else MAX_STOPS
+            can = replace(can, **WITHOUT_SAMPLING, stop=stop, reasoning_effort=True)
+        for field in self._settings.leave_out:
+            can = replace(can, **LACKS.get(field, {}))
+        return can
+
     def call(self, request: CompletionRequest, target: Target) -> Call:
-        traits = _traits(target)
-        thinks = traits.reasoning
-        if thinks is None:
-            thinks = REASONING_NAMES.match(target.model) is not None
+        thinks = _thinks(target)
         body: dict[str, object] = {
             "model": target.model,
             "messages": _messages(request, system_role="developer" if thinks else "system"),
             "stream": target.stream,
         }
         parameters = request.parameters
-        limit_field = traits.output_limit_field or ("max_completion_tokens" if thinks else None)
+        limit_field = _traits(target).output_limit_field or ("max_completion_tokens" if thinks else None)
         put(body, limit_field or self._limit_field(), parameters.max_output_tokens)
-        if thinks:
-            put(body, "reasoning_effort", parameters.reasoning_effort)
-        else:
-            for name in ("temperature", "top_p", "frequency_penalty", "presence_penalty"):
-                put(body, name, getattr(parameters, name))
-        if parameters.stop and not (thinks and WITHOUT_STOP.match(target.model)):
-            body["stop"] = parameters.stop[:MAX_STOPS]
+        for name in (*RANGED, "reasoning_effort"):
+            put(body, name, getattr(parameters, name))
+        put(body, "stop", parameters.stop or None)
         put(body, "response_format", _response_format(parameters))
         return Call("/chat/completions", self.body(body, target))
 
@@ -257,7 +285,7 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
 
 def connect(name: str, settings: OpenAISettings, wire: Wire, tokens: TokenStore) -> HttpProvider:
     """A provider with OpenAI's ways of signing in."""
-    keys = KeyRing([*([settings.api_key] if settings.api_key else []), *settings.api_keys])
+    keys = settings.keys()
     secrets = [*keys.all()]
     auth: KeyAuth | OAuth2 | None = KeyAuth(keys, header=settings.auth_header) if keys else None
     if settings.auth and (oauth2 := settings.auth.oauth2):
@@ -298,6 +326,12 @@ def _response_format(parameters: Parameters) -> dict[str, object] | None:
             return {"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": True}}
         case _:
             return {"type": "json_object"}
+
+
+def _thinks(target: Target) -> bool:
+    """Whether the model thinks before it answers: the row says so, or its name."""
+    thinks = _traits(target).reasoning
+    return REASONING_NAMES.match(target.model) is not None if thinks is None else thinks
 
 
 def _traits(target: Target) -> OpenAITraits:

@@ -6,13 +6,13 @@ The status or the vendor's code decides; `type` only where there is no code (a q
 `insufficient_quota` for what the code calls something milder), and prose last.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
-from chatbot.providers.errors import ErrorKind, ProviderError, TryLater, of_kind
+from chatbot.providers.bodies import MONEY, TOO_LONG, by_status, parse_error
+from chatbot.providers.errors import ErrorKind, ProviderError, of_kind
 from chatbot.providers.wire import kind_of_status
 
 CODES: dict[str, ErrorKind] = {
@@ -36,27 +36,13 @@ CODES: dict[str, ErrorKind] = {
     "arrearage": "quota",  # Qwen
     "server_error": "server",
 }
-# A limit on money heals by a person only, and each service has its own names for it:
-# insufficient_quota, credit_balance_exhausted, billing_hard_limit_reached, spend_limit_reached …
-MONEY = re.compile(r"quota|credit|billing|spend|balance|usage_limit")
-# Some servers cut an emoji between two chunks and escape its halves.
-HALF_PAIR = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-)
-# vLLM, LM Studio and older gateways say it in words only, with status 400.
-TOO_LONG = re.compile(
-    r"maximum context length|context (?:length|window|size)|too many tokens|prompt is too long", re.I
-)
 
 
 def failure(status: int, body: bytes) -> ProviderError:
     """Read the body of an answer that is no 200. It may be anything: proxies answer with HTML or text."""
-    try:
-        answer = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        text = body.decode("utf-8", "replace").strip()
-        message = text if text and not text.startswith("<") else f"The service answered with HTTP {status}."
-        return of_kind(kind_of_status(status), message, status=status)
+    answer = parse_error(body)
+    if answer is None:
+        return by_status(status, body)
     return _classed(_reported(answer) or answer, status)
 
 
@@ -64,20 +50,6 @@ def raise_reported(answer: Mapping[str, Any]) -> None:
     """Raise the error that a chunk or an answer with status 200 carries, if it carries one."""
     if error := _reported(answer):
         raise _classed(error, None)
-
-
-def parse(data: bytes) -> dict[str, Any]:
-    """Read a JSON object. Raises TryLater when it is none."""
-    try:
-        answer = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        try:
-            answer = orjson.loads(HALF_PAIR.sub(rb"\\ufffd", data))
-        except orjson.JSONDecodeError as error:
-            raise TryLater("bad_response", f"The service sent what is not JSON: {error}.") from error
-    if not isinstance(answer, dict):
-        raise TryLater("bad_response", f"The service sent a JSON {type(answer).__name__} for an object.")
-    return answer
 
 
 def _reported(answer: object) -> object:

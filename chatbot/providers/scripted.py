@@ -27,9 +27,10 @@ from typing import Any, cast, get_args
 import orjson
 
 from chatbot.providers.base import ServiceSettings, Target
+from chatbot.providers.capabilities import ALL, Capabilities
 from chatbot.providers.errors import ErrorKind, IncompleteStream, ProviderError, of_kind
 from chatbot.providers.events import CompletionFinished, ProviderEvent, ReasoningDelta, TextDelta
-from chatbot.providers.messages import CompletionRequest, FinishReason, Usage
+from chatbot.providers.messages import CompletionRequest, FinishReason, Parameters, Usage
 from chatbot.providers.tokens import TokenStore
 
 # Words of one byte a character and of more, joined emoji, Markdown, and what looks like an end of line.
@@ -78,6 +79,9 @@ class Scripted:
         self._scripts = list(scripts)
         self._write = write
         self._sleep = sleep
+
+    def capabilities(self, target: Target, asked: Parameters) -> Capabilities:
+        return ALL
 
     async def stream(
         self, request: CompletionRequest, *, target: Target

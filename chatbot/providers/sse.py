@@ -10,7 +10,7 @@ Lines end with LF, CRLF or CR, never with U+2028 and its like, which JSON string
 https://html.spec.whatwg.org/multipage/server-sent-events.html (read 2026-11-20).
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from chatbot.providers.errors import TryLater
 
@@ -22,6 +22,18 @@ class Event(NamedTuple):
 
     name: bytes
     data: bytes
+
+
+class Splitter(Protocol):
+    """Cuts a body into events; each stream has its own."""
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Return the events that `data` completes. Raises TryLater for one that never ends."""
+        ...
+
+    def end(self) -> list[Event]:
+        """The body has ended: return what it closes."""
+        ...
 
 
 class EventSplitter:

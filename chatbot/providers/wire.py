@@ -8,10 +8,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from chatbot.providers.base import Target
+from chatbot.providers.capabilities import Capabilities
 from chatbot.providers.errors import ErrorKind, IncompleteStream, ProviderError
 from chatbot.providers.events import CompletionFinished, ReasoningDelta, TextDelta
-from chatbot.providers.messages import UNKNOWN_USAGE, CompletionRequest, FinishReason, ToolCall, Usage
-from chatbot.providers.sse import Event
+from chatbot.providers.messages import (
+    UNKNOWN_USAGE,
+    CompletionRequest,
+    FinishReason,
+    Parameters,
+    ToolCall,
+    Usage,
+)
+from chatbot.providers.sse import Event, EventSplitter, Splitter
 
 # What a status means where the service does not say more: 4xx are ours to change, but for these.
 BY_STATUS: dict[int, ErrorKind] = {
@@ -129,8 +137,12 @@ class Wire(ABC):
     request_id_header = "x-request-id"
 
     @abstractmethod
+    def capabilities(self, target: Target, asked: Parameters) -> Capabilities:
+        """What `target` takes when it is asked with these parameters: some exclude each other."""
+
+    @abstractmethod
     def call(self, request: CompletionRequest, target: Target) -> Call:
-        """Write the request down. Raises BadRequest for what the service cannot carry."""
+        """Write down a request that fits the capabilities."""
 
     @abstractmethod
     def reader(self, target: Target) -> Reader:
@@ -139,3 +151,7 @@ class Wire(ABC):
     @abstractmethod
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
         """Read the answer to a request that failed; waits in the usual headers are read for it."""
+
+    def splitter(self) -> Splitter:
+        """What cuts the stream of one answer into events."""
+        return EventSplitter()

@@ -114,7 +114,7 @@ async def test_a_whole_answer_is_read_as_well_as_a_stream(
 
         assert heard.events[0] == TextDelta("Hello 👋")
         assert heard.finished.usage.output_tokens == 2
-        assert service.requests[-1].json["stream"] is is_stream
+        assert sample.asks_stream(service.requests[-1]) is is_stream
 
 
 @pytest.mark.parametrize("end", ["eof", "reset"])
@@ -136,7 +136,7 @@ async def test_a_cut_stream_is_never_a_whole_answer(
 async def test_what_was_said_before_a_fault_is_still_heard(
     provider: Provider, sample: Sample, service: Loopback
 ) -> None:
-    service.answers(reply(sample, sample.delta("Half") + b"data: {broken\n\n", HANG))
+    service.answers(reply(sample, sample.delta("Half") + sample.frame(b"{broken"), HANG))
 
     heard = await ask(provider)
 
@@ -145,17 +145,17 @@ async def test_what_was_said_before_a_fault_is_still_heard(
     assert heard.error.kind == "bad_response"
 
 
-@pytest.mark.parametrize("data", [b"[]", b"null", b'{"choices": 3}', b'{"choices": [3]}', b'"x"', b"\xff"])
 async def test_json_of_another_shape_is_a_bad_response(
-    provider: Provider, sample: Sample, service: Loopback, data: bytes
+    provider: Provider, sample: Sample, service: Loopback
 ) -> None:
-    service.answers(reply(sample, b"data: " + data + b"\n\n"), json_reply(200, data.decode("latin-1")))
+    for data in (b"[]", b"null", b'"x"', b"\xff", *sample.strange):
+        service.answers(reply(sample, sample.frame(data)), json_reply(200, data.decode("latin-1")))
 
-    for is_stream in (True, False):
-        heard = await ask(provider, stream=is_stream)
+        for is_stream in (True, False):
+            heard = await ask(provider, stream=is_stream)
 
-        assert heard.error is not None
-        assert heard.error.kind == "bad_response"
+            assert heard.error is not None, data
+            assert heard.error.kind == "bad_response", data
 
 
 async def test_a_refused_connection_is_unavailable(kind: str, sample: Sample, service: Loopback) -> None:

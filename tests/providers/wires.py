@@ -1,24 +1,36 @@
 """For each kind of the registry that is asked over HTTP: what its service sends."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from chatbot.providers.keys import Secret
-from tests.providers.loopback import Piece, Reply
+from tests.providers.loopback import Piece, Reply, Request
+
+
+def event(data: bytes) -> bytes:
+    """Data as an event."""
+    return b"data: %b\n\n" % data
 
 
 def sse(*chunks: object) -> bytes:
     """Chunks as events, one each."""
-    return b"".join(b"data: %b\n\n" % (c if isinstance(c, bytes) else orjson.dumps(c)) for c in chunks)
+    return b"".join(event(c if isinstance(c, bytes) else orjson.dumps(c)) for c in chunks)
+
+
+def says_stream(request: Request) -> bool:
+    """Whether the body asks for a stream."""
+    return bool(request.json["stream"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """How one kind speaks: `delta` makes the bytes of one piece of text, `thought` of one of thinking
-    (None: it has none), `end` is all that follows the text, `whole` an answer in one piece."""
+    (None: it has none), `end` is all that follows the text, `whole` an answer in one piece, `frame` puts
+    data of any sort on the wire, `strange` is JSON that has another shape, and `asks_stream` tells
+    whether a request asks for a stream."""
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     content_type: str = "text/event-stream; charset=utf-8"
@@ -27,6 +39,9 @@ class Sample:
     end: bytes
     whole: Callable[[str], object]
     comment: bytes = b": keep-alive\n\n"
+    frame: Callable[[bytes], bytes] = event
+    strange: Sequence[bytes] = (b'{"choices": 3}', b'{"choices": [3]}')
+    asks_stream: Callable[[Request], bool] = says_stream
 
 
 def _chat(delta: Mapping[str, object], finish: str | None = None) -> object:
