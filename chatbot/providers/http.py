@@ -113,7 +113,8 @@ class HttpProvider:
                     # All streams pause to the same beat: one turn of the event loop serves many.
                     beat_s = self._pace_s * (1 if HttpProvider.streams <= MANY_STREAMS else 2)
                     next_beat = (clock() // beat_s + 1) * beat_s
-                    await answer.pause(next_beat, hold_back=len(piece) >= LARGE_READ_BYTES)
+                    with watch:  # what trickles in would always be there when we read, and never be late
+                        await answer.pause(next_beat, hold_back=len(piece) >= LARGE_READ_BYTES)
             finished = reader.end()
             watch.due = clock() + DRAIN_S
             with suppress(TimeoutError, ConnectionError), watch:
