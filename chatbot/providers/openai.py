@@ -30,7 +30,6 @@ from chatbot.providers.messages import (
     FinishReason,
     JsonSchema,
     Parameters,
-    ToolCall,
     Usage,
 )
 from chatbot.providers.openai_errors import failure, raise_reported
@@ -188,7 +187,6 @@ class ChatReader(Reader):
     def __init__(self, think: ThinkFilter | None = None) -> None:
         super().__init__()
         self._think = think
-        self._tools: dict[int, list[str]] = {}  # by index: id, name, arguments
         self._refused = False
 
     def take(self, event: Event) -> None:
@@ -196,7 +194,7 @@ class ChatReader(Reader):
             self.done = True
             return
         chunk = parse(event.data)
-        raise_reported(chunk)
+        self.check(chunk)
         if choices := chunk.get("choices"):  # none in Azure's first chunk and in the one with the usage
             self.choice(choices[0], "delta")
         if usage := chunk.get("usage"):
@@ -204,11 +202,15 @@ class ChatReader(Reader):
 
     def take_whole(self, body: bytes) -> None:
         answer = parse(body)
-        raise_reported(answer)
+        self.check(answer)
         self.choice(answer["choices"][0], "message")
         if usage := answer.get("usage"):
             self.usage = read_usage(usage)
         self.finish = self.finish or "stop"
+
+    def check(self, answer: Mapping[str, Any]) -> None:
+        """Raise the error that a chunk or a whole answer carries, if it carries one."""
+        raise_reported(answer)
 
     def end(self) -> CompletionFinished:
         if self._refused and self.finish == "stop":
@@ -219,9 +221,6 @@ class ChatReader(Reader):
         if self._think and (self.finish or self.done):
             self._apart(self._think.end())
         return super().deltas()
-
-    def tool_calls(self) -> tuple[ToolCall, ...]:
-        return tuple(ToolCall(*self._tools[index]) for index in sorted(self._tools))
 
     def choice(self, choice: Mapping[str, Any], part: str) -> None:
         if delta := choice.get(part):
@@ -257,12 +256,13 @@ class ChatReader(Reader):
             self._refused = True
             self.say(refusal)
         for call in delta.get("tool_calls") or ():
-            self.moved = True
-            tool = self._tools.setdefault(call.get("index", len(self._tools)), ["", "", ""])
             function = call.get("function") or {}
-            tool[0] = tool[0] or call.get("id") or ""
-            tool[1] = tool[1] or function.get("name") or ""
-            tool[2] += function.get("arguments") or ""
+            self.ask_tool(
+                call.get("index"),
+                call_id=call.get("id"),
+                name=function.get("name"),
+                arguments=function.get("arguments"),
+            )
 
     def finished(self, reason: str) -> None:
         self.moved = True

@@ -71,6 +71,7 @@ class Reader(ABC):
         self.finish_raw: str | None = None
         self.done = False
         self.moved = False
+        self._tools: dict[int, list[str]] = {}  # by index: id, name, arguments
         self._texts: list[str] = []
         self._is_reasoning = False
         self._deltas: list[TextDelta | ReasoningDelta] = []
@@ -103,7 +104,7 @@ class Reader(ABC):
 
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """The tools asked for, once all is read."""
-        return ()
+        return tuple(ToolCall(*self._tools[index]) for index in sorted(self._tools))
 
     def say(self, text: str) -> None:
         """Add visible text."""
@@ -118,6 +119,16 @@ class Reader(ABC):
             self._close_run()
             self._is_reasoning = True
         self._texts.append(text)
+
+    def ask_tool(
+        self, index: int | None, *, call_id: str | None, name: str | None, arguments: str | None
+    ) -> None:
+        """Add a piece of a tool call: pieces of one call have the same index, None begins a new one."""
+        self.moved = True
+        tool = self._tools.setdefault(len(self._tools) if index is None else index, ["", "", ""])
+        tool[0] = tool[0] or call_id or ""
+        tool[1] = tool[1] or name or ""
+        tool[2] += arguments or ""
 
     def _close_run(self) -> None:
         if not self._texts:
