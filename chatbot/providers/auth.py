@@ -1,19 +1,21 @@
 """How a request proves who sends it: httpx auth flows around keys, tokens and signatures."""
 
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 import httpx
 import orjson
 
-from chatbot.providers.errors import ErrorKind, of_kind
+from chatbot.providers.errors import ErrorKind, ProviderError, of_kind
 from chatbot.providers.keys import KeyRing, Secret
 from chatbot.providers.tokens import Token, TokenStore, expiring
 
-UNAUTHORIZED = 401
-TOO_MANY = 429
-SERVER_ERROR = 500
+CLIENT_ERROR, UNAUTHORIZED, TOO_MANY, SERVER_ERROR = 400, 401, 429, 500
+ACCEPTS = {"Accept": "application/json"}
+BAIDU_REFUSALS = (110, 111)  # of a token: invalid, expired
+IAM_RENEW_AHEAD_S = 600.0  # of the 24 hours that Huawei's tokens live
 
 
 class KeyAuth(httpx.Auth):
@@ -37,9 +39,39 @@ class KeyAuth(httpx.Auth):
             yield request
 
 
+@dataclass(frozen=True, slots=True)
+class Unsigned:
+    """A request without its signature, else exactly as it is sent: `path` and `query` are encoded, the
+    names of `headers` in lower case."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+Sign = Callable[[Unsigned, float], Mapping[str, str]]
+"""A vendor's signature: the headers to add to a request that is sent at this Unix time."""
+
+
+class SignedAuth(httpx.Auth):
+    """A signature over each request, made anew whenever it is sent."""
+
+    def __init__(self, sign: Sign, *, clock: Callable[[], float] = time.time) -> None:
+        self._sign = sign
+        self._clock = clock
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        path, _, query = request.url.raw_path.decode("ascii").partition("?")
+        unsigned = Unsigned(request.method, path, query, request.headers, request.content)
+        request.headers.update(self._sign(unsigned, self._clock()))
+        yield request
+
+
 class TokenFlow(httpx.Auth):
     """An access token in the header of each request: fetched by one caller for all, renewed ahead of
-    its expiry, and once more when the service refuses it.
+    its expiry, and once more when the service refuses it. `in_use` is the token sent last.
 
     A subclass says how to ask for a token and how to read the answer.
     """
@@ -48,6 +80,7 @@ class TokenFlow(httpx.Auth):
         self._service = service
         self._tokens = tokens
         self._clock = clock
+        self.in_use: Secret | None = None
 
     def token_request(self) -> httpx.Request:
         """Ask for a token."""
@@ -60,6 +93,10 @@ class TokenFlow(httpx.Auth):
     def sign(self, request: httpx.Request, token: Secret) -> None:
         """Put the token where the service looks for it."""
         request.headers["Authorization"] = f"Bearer {token.reveal()}"
+
+    async def is_refusal(self, response: httpx.Response) -> bool:
+        """Whether the service does not take the token. May read the body, but never a stream's."""
+        return response.status_code == UNAUTHORIZED
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         refused: Token | None = None
@@ -74,9 +111,10 @@ class TokenFlow(httpx.Auth):
                         token = self.read_token(response)
                         await self._tokens.save(self._service, token)
             assert token is not None
+            self.in_use = token.value
             self.sign(request, token.value)
             response = yield request
-            if response.status_code != UNAUTHORIZED:
+            if refused or not await self.is_refusal(response):
                 return
             refused = token
 
@@ -84,6 +122,13 @@ class TokenFlow(httpx.Auth):
         if token is None or not token.is_fresh(self._clock()):
             return False
         return refused is None or token.value.reveal() != refused.value.reveal()
+
+    def none(self, response: httpx.Response, reason: str = "") -> ProviderError:
+        """The error of a token service that gave none. `reason` is its own, a sentence."""
+        status = response.status_code
+        kind: ErrorKind = "server" if status >= SERVER_ERROR or status == TOO_MANY else "auth"
+        message = f"The token service of `{self._service}` gave no token (HTTP {status}). {reason}"
+        return of_kind(kind, message.rstrip(), status=status)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,16 +156,17 @@ class OAuth2(TokenFlow):
         self._settings = settings
 
     def token_request(self) -> httpx.Request:
+        return httpx.Request("POST", self._settings.token_url, data=self.credentials(), headers=ACCEPTS)
+
+    def credentials(self) -> dict[str, str]:
+        """Who we are, as the standard names it."""
         secret = self._settings.client_secret
-        form = {
+        return {
             "grant_type": "client_credentials",
             "client_id": self._settings.client_id,
             "client_secret": secret.reveal() if secret else "",
             **({"scope": self._settings.scope} if self._settings.scope else {}),
         }
-        return httpx.Request(
-            "POST", self._settings.token_url, data=form, headers={"Accept": "application/json"}
-        )
 
     def read_token(self, response: httpx.Response) -> Token:
         """`{"access_token": …, "expires_in": 3600}`; the lifetime may be missing, or a string."""
@@ -130,10 +176,111 @@ class OAuth2(TokenFlow):
             return expiring(
                 answer["access_token"], None if lifetime is None else float(lifetime), now=self._clock()
             )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise self.none(response) from error
+
+
+class BaiduToken(OAuth2):
+    """Client credentials in the query, as Baidu wants them, and the token in the query of each call.
+
+    A refusal has status 200: `{"error_code": 111, "error_msg": "Access token expired"}`. See
+    https://cloud.baidu.com/doc/WENXINWORKSHOP/s/Ilkkrb0i5 (read 2026-11-20) and qianfan 0.4.12.3.
+    """
+
+    def token_request(self) -> httpx.Request:
+        url = httpx.URL(self._settings.token_url).copy_merge_params(self.credentials())
+        return httpx.Request("POST", url, json={}, headers=ACCEPTS)
+
+    def sign(self, request: httpx.Request, token: Secret) -> None:
+        request.url = request.url.copy_set_param("access_token", token.reveal())
+
+    async def is_refusal(self, response: httpx.Response) -> bool:
+        if not response.headers.get("content-type", "").startswith("application/json"):
+            return await super().is_refusal(response)
+        return _value(await response.aread(), "error_code") in BAIDU_REFUSALS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IamSettings:
+    """A user of Huawei's identity service: `account` is the name of the account it belongs to (its
+    domain), `project` the name of the project, which is the region's. `url` empty: the region's own.
+    """
+
+    url: str = ""
+    account: str = ""
+    user: str = ""
+    password: Secret | None = None
+    project: str = "cn-southwest-2"
+
+
+class IamToken(TokenFlow):
+    """Huawei's tokens, which live for a day and come in a response header.
+
+    POST {url}/v3/auth/tokens -> 201, `X-Subject-Token: MII…`, `{"token": {"expires_at": …}}`. See
+    https://support.huaweicloud.com/api-iam/iam_30_0001.html (read 2026-11-20), as huaweicloudsdkiam
+    3.1.219 asks. A token that the API gateway refuses is an error 401, or has the code APIG.0301.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        settings: IamSettings,
+        tokens: TokenStore,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(service, tokens, clock=clock)
+        self._settings = settings
+
+    def token_request(self) -> httpx.Request:
+        iam = self._settings
+        url = httpx.URL(iam.url or f"https://iam.{iam.project}.myhuaweicloud.com")
+        if url.path == "/":
+            url = url.copy_with(path="/v3/auth/tokens")
+        user = {
+            "domain": {"name": iam.account},
+            "name": iam.user,
+            "password": iam.password.reveal() if iam.password else "",
+        }
+        identity = {"methods": ["password"], "password": {"user": user}}
+        body = {"auth": {"identity": identity, "scope": {"project": {"name": iam.project}}}}
+        headers = {**ACCEPTS, "Content-Type": "application/json;charset=utf-8"}
+        return httpx.Request("POST", url, content=orjson.dumps(body), headers=headers)
+
+    def read_token(self, response: httpx.Response) -> Token:
+        """Read the header. The lifetime is from the service's own clock, which need not be ours."""
+        value = response.headers.get("X-Subject-Token")
+        if not value:
+            error = _value(response.content, "error")
+            reason = (
+                error.get("message") if isinstance(error, dict) else _value(response.content, "error_msg")
+            )
+            raise self.none(response, str(reason or ""))
+        lifetime_s = None
+        try:
+            token = orjson.loads(response.content)["token"]
+            began_at = token.get("issued_at")
+            began = datetime.fromisoformat(began_at).timestamp() if began_at else self._clock()
+            lifetime_s = datetime.fromisoformat(token["expires_at"]).timestamp() - began
         except (AttributeError, KeyError, TypeError, ValueError):
-            pass
-        kind: ErrorKind = "auth"
-        if response.status_code >= SERVER_ERROR or response.status_code == TOO_MANY:
-            kind = "server"
-        message = f"The token service of `{self._service}` gave no token (HTTP {response.status_code})."
-        raise of_kind(kind, message, status=response.status_code)
+            pass  # a token all the same: it is renewed when it is refused
+        return expiring(value, lifetime_s, now=self._clock(), ahead_s=IAM_RENEW_AHEAD_S)
+
+    def sign(self, request: httpx.Request, token: Secret) -> None:
+        request.headers["X-Auth-Token"] = token.reveal()
+
+    async def is_refusal(self, response: httpx.Response) -> bool:
+        if response.status_code < CLIENT_ERROR:
+            return False
+        if await super().is_refusal(response):
+            return True
+        return _value(await response.aread(), "error_code") == "APIG.0301"
+
+
+def _value(body: bytes, name: str) -> object:
+    """A value of the JSON object in `body`, None if there is none."""
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return answer.get(name) if isinstance(answer, dict) else None

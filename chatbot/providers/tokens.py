@@ -23,11 +23,11 @@ class Token:
         return self.expires_at is None or now < self.expires_at
 
 
-def expiring(value: str, lifetime_s: float | None, *, now: float) -> Token:
-    """A token to be renewed somewhat ahead of the end of its life."""
+def expiring(value: str, lifetime_s: float | None, *, now: float, ahead_s: float = RENEW_AHEAD_S) -> Token:
+    """A token to be renewed `ahead_s` before the end of its life, or less if that is short."""
     if lifetime_s is None:
         return Token(Secret(value))
-    return Token(Secret(value), now + lifetime_s - min(RENEW_AHEAD_S, lifetime_s * RENEW_AHEAD_SHARE))
+    return Token(Secret(value), now + lifetime_s - min(ahead_s, lifetime_s * RENEW_AHEAD_SHARE))
 
 
 class TokenStore(Protocol):

@@ -19,12 +19,15 @@ import aiohttp
 import httpx
 import yarl
 
+from chatbot.providers.auth import TokenFlow
 from chatbot.providers.errors import NotUsable, ProviderError, TryLater
+from chatbot.providers.keys import Secret
 
 CONNECTIONS = 1000  # at once, to one service; far above what one process can answer
 KEEP_ALIVE_S = 60.0  # an idle connection saves the next request a TLS handshake
 STALE_S = 1.0  # a pooled connection that the service had closed says so at once; later it may have worked
 MAX_FIELD_BYTES = 65536  # of one response header: Huawei's token comes in one of several kB
+FLOW_BYTES = 8 << 20  # of an answer that an auth flow reads: a token, an error, or a whole answer
 
 HEADERS = {
     "Accept": "application/json",  # what the official libraries say, for streams too
@@ -59,7 +62,7 @@ class Transport:
         connections: int = CONNECTIONS,
     ) -> None:
         self._service = service
-        self._connections = connections
+        self._auth = auth
         self._client = httpx.AsyncClient(
             transport=_Bridge(proxy=proxy, connections=connections),
             auth=auth,
@@ -76,12 +79,20 @@ class Transport:
         request = self._client.build_request("POST", url, content=body, headers=headers, timeout=timeout)
         try:
             response = await self._client.send(request, stream=True)
+        except aiohttp.ClientResponseError as error:
+            raise self._unavailable(error, connect_s) from None  # it names the URL, and a token may be in it
         except (aiohttp.ClientError, OSError) as error:
             raise self._unavailable(error, connect_s) from error
         except ValueError as error:
             message = f"The key of `{self._service}` holds characters that no header can carry."
             raise NotUsable("auth", message) from error
-        return Answer(response.extensions["aiohttp"])
+        begun = response.content if response.is_stream_consumed else b""  # the auth flow has looked at it
+        return Answer(response.extensions["aiohttp"], begun=begun)
+
+    @property
+    def token(self) -> Secret | None:
+        """The access token sent last, where there are any."""
+        return self._auth.in_use if isinstance(self._auth, TokenFlow) else None
 
     async def aclose(self) -> None:
         await self._client.aclose()
@@ -111,10 +122,12 @@ class Transport:
 
 
 class Answer:
-    """A response whose body has yet to be read. `headers` takes names in any case."""
+    """A response whose body has yet to be read, but for what has `begun`. `headers` takes names in any
+    case."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, *, begun: bytes = b"") -> None:
         self._response = response
+        self._begun = begun
         self._content = response.content
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
@@ -123,6 +136,9 @@ class Answer:
         """Return all bytes that have come, waiting for the first; empty at the end of the body.
 
         Raises ConnectionError when the connection broke off before that."""
+        if self._begun:
+            begun, self._begun = self._begun, b""
+            return begun
         try:
             return await self._content.readany()
         except (aiohttp.ClientError, OSError) as error:
@@ -253,7 +269,11 @@ class _Body(httpx.AsyncByteStream):
         self._response = response
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
         async for piece in self._response.content.iter_any():
+            size += len(piece)
+            if size > FLOW_BYTES:
+                raise TryLater("bad_response", f"The service sent more than {FLOW_BYTES} bytes.")
             yield piece
 
     async def aclose(self) -> None:
