@@ -252,10 +252,13 @@ class Listener:
                     if notice is not None:
                         await self._heard(notice["channel"].decode()[len(PREFIX) :], notice["data"])
             except (RedisError, OSError, TimeoutError):
-                first = False
+                await asyncio.sleep(_AWAY_S / 2)
+            except Exception:  # redis-py has others for a connection that ends while it is in use
+                log.exception("listening failed")
                 await asyncio.sleep(_AWAY_S / 2)
             finally:
                 self._pubsub = None
+                self._has_been_away = True
                 await pubsub.aclose()  # type: ignore[no-untyped-call]
 
     async def aclose(self) -> None:
@@ -294,6 +297,10 @@ class Reader:
             try:
                 await self._step()
             except (RedisError, OSError, TimeoutError):
+                await self._client.connection_pool.disconnect()
+                await asyncio.sleep(_AWAY_S / 2)
+            except Exception:
+                log.exception("reading failed")
                 await self._client.connection_pool.disconnect()
                 await asyncio.sleep(_AWAY_S / 2)
 

@@ -109,8 +109,8 @@ def _accept(
                     process=process,
                 )
             )
-        elif running.position is None and lifecycle.restart(running, through=message.position):
-            restarted = running
+        elif running.position is None:
+            restarted = lifecycle.restart(running, through=message.position)
     return Accepted(
         message=transcript.view(message),
         conversation=transcript.head(conversation),

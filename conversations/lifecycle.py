@@ -6,7 +6,7 @@ otherwise. The conversation's row is always locked first.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -40,7 +40,10 @@ _END_UNLESS_RESTARTED = _END.replace("RETURNING", "AND generation = %s RETURNING
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenTurn:
-    """A turn in this process's hands. It answers the messages after `after` up to `through`."""
+    """A turn in the hands of `process`, or of nobody yet (""): it waits for any to claim it.
+
+    It answers the messages after `after` up to `through`.
+    """
 
     id: str
     conversation_id: str
@@ -51,6 +54,8 @@ class TakenTurn:
     after: int
     through: int
     generation: int
+    process: str
+    stop_requested: bool
     created_at: datetime
 
 
@@ -66,6 +71,8 @@ def taken(row: Turn) -> TakenTurn:
         after=row.after,
         through=row.through,
         generation=row.generation,
+        process=row.process,
+        stop_requested=row.stop_requested,
         created_at=row.created_at,
     )
 
@@ -82,14 +89,14 @@ class UnfinishedTurn:
     id: str
     conversation_id: str
     status: str
-    process: str
+    generation: int
     position: int | None
 
 
 def unfinished_of(visitor_id: str) -> list[UnfinishedTurn]:
     """Return the visitor's queued and running turns."""
     found = statements.fetch_all(
-        "SELECT id, conversation_id, status, process, position FROM conversations_turn"
+        "SELECT id, conversation_id, status, generation, position FROM conversations_turn"
         " WHERE visitor_id = %s AND status IN ('queued', 'running')",
         [visitor_id],
     )
@@ -122,13 +129,15 @@ def begin(
     return row
 
 
-def restart(turn: UnfinishedTurn, *, through: int) -> bool:
-    """Let a turn of which nothing is visible answer up to `through` as well. False if it is too late."""
-    return bool(
-        Turn.objects.filter(
-            pk=turn.id, status__in=UNFINISHED, visible_at__isnull=True, stop_requested=False
-        ).update(through=through, generation=F("generation") + 1)
+def restart(turn: UnfinishedTurn, *, through: int) -> UnfinishedTurn | None:
+    """Let a turn of which nothing is visible answer up to `through` as well. None if it is too late."""
+    found = statements.fetch(
+        "UPDATE conversations_turn SET through = %s, generation = generation + 1"
+        " WHERE id = %s AND status IN ('queued', 'running') AND visible_at IS NULL AND NOT stop_requested"
+        " RETURNING status, generation",
+        [through, turn.id],
     )
+    return None if found is None else replace(turn, status=found[0], generation=found[1])
 
 
 def become_visible(turn: TakenTurn, *, first_delta_ms: int) -> int | None:
@@ -248,15 +257,18 @@ def beat(process: str, turn_ids: Sequence[str]) -> dict[str, tuple[int, bool]]:
 
 
 def hand_back(turn: TakenTurn, process: str) -> bool:
-    """Queue a turn of which nothing is visible for another process."""
+    """Queue a turn of which nothing was shown for another process; it may have become visible unused."""
     return bool(
         Turn.objects.filter(
-            pk=turn.id,
-            process=process,
-            status=TurnStatus.RUNNING,
-            visible_at__isnull=True,
-            stop_requested=False,
-        ).update(status=TurnStatus.QUEUED, process="", generation=F("generation") + 1)
+            pk=turn.id, process=process, status=TurnStatus.RUNNING, stop_requested=False
+        ).update(
+            status=TurnStatus.QUEUED,
+            process="",
+            generation=F("generation") + 1,
+            position=None,
+            visible_at=None,
+            first_delta_ms=None,
+        )
     )
 
 
@@ -283,13 +295,12 @@ def requeue_dead(row: Turn) -> bool:
     )
 
 
-def fence_dead(row: Turn, process: str) -> bool:
-    """Take a dead process's turn over in order to end it. False if someone else was first."""
-    return bool(
-        Turn.objects.filter(
-            pk=row.pk, status=TurnStatus.RUNNING, process=row.process, beat_at=row.beat_at
-        ).update(process=process, generation=F("generation") + 1, beat_at=timezone.now())
-    )
+def fence_dead(row: Turn, process: str) -> TakenTurn | None:
+    """Take a dead process's turn over in order to end it. None if someone else was first."""
+    moved = Turn.objects.filter(
+        pk=row.pk, status=TurnStatus.RUNNING, process=row.process, beat_at=row.beat_at
+    ).update(process=process, generation=F("generation") + 1, beat_at=timezone.now())
+    return taken(Turn.objects.get(pk=row.pk)) if moved else None
 
 
 def queued() -> list[str]:
@@ -300,12 +311,11 @@ def queued() -> list[str]:
 
 
 def claim(turn_id: str, process: str) -> TakenTurn | None:
-    """Take a queued turn, in a transaction of its own; None if another process was first."""
-    with transaction.atomic():
-        moved = Turn.objects.filter(pk=turn_id, status=TurnStatus.QUEUED).update(
-            status=TurnStatus.RUNNING, process=process, beat_at=timezone.now()
-        )
-        return taken(Turn.objects.get(pk=turn_id)) if moved else None
+    """Take a queued turn; None if another process was first."""
+    moved = Turn.objects.filter(pk=turn_id, status=TurnStatus.QUEUED).update(
+        status=TurnStatus.RUNNING, process=process, beat_at=timezone.now()
+    )
+    return taken(Turn.objects.get(pk=turn_id)) if moved else None
 
 
 def again(turn_id: str, process: str) -> TakenTurn | None:
@@ -317,8 +327,3 @@ def again(turn_id: str, process: str) -> TakenTurn | None:
 def exists(turn_id: str, visitor_id: str) -> bool:
     """Say whether the visitor has such a turn."""
     return Turn.objects.filter(pk=turn_id, visitor_id=visitor_id).exists()
-
-
-def is_stop_requested(turn_id: str) -> bool:
-    """Say whether the visitor wants this turn to end."""
-    return Turn.objects.filter(pk=turn_id, stop_requested=True).exists()

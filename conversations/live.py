@@ -6,6 +6,8 @@ hears one reads the rest from the database. A lost notice is repaired by the run
 """
 
 import asyncio
+import contextlib
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
@@ -22,6 +24,7 @@ FLUSH_S = 0.2
 _AGAIN_S = 1.0
 _STREAM_RUNNING_S = 3600  # how long Redis keeps a running answer that nobody ends
 _STREAM_ENDED_S = 120
+_MAX_ENDED = 1000  # ended turns to be remembered, longer than anything read before their end is in use
 
 # A notice's words: what happened, and to which turn or message.
 Heard = Callable[[str, str, str], Awaitable[None]]
@@ -116,17 +119,17 @@ class LocalAnswer(Answer):
         self._flushed = self.length
 
     def _written(self, entry: object) -> None:
-        """Write everything again if the stream has gone (None: it was not there to add to)."""
-        if entry is None and self._live.is_writing(self):
-            self._live.write(self, 0)
+        """Write everything again if the stream has gone, or a part of it never came there (None)."""
+        if entry is None:
+            self._flushed = 0
+            if self._flush_timer is None and self._live.is_writing(self) and not self._live.is_away:
+                self._flush_timer = asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
 
 
 class Live:
     """One process's part in the live answers."""
 
-    def __init__(
-        self, state: State, process: str, heard: Heard, on_return: Callable[[], Awaitable[None]]
-    ) -> None:
+    def __init__(self, state: State, process: str, heard: Heard) -> None:
         self._state = state
         self._process = process
         self._heard = heard
@@ -135,7 +138,8 @@ class Live:
         self._writing: dict[str, LocalAnswer] = {}
         self._written_in: set[str] = set()  # conversations: each has one running turn at most
         self._following: dict[str, Answer] = {}
-        self._listener = state.listener(self._hear, on_return)
+        self._ended: deque[str] = deque(maxlen=_MAX_ENDED)
+        self._listener = state.listener(self._hear, self.refresh_everyone)
         self._reader = state.reader(self._read)
 
     # Tabs
@@ -204,6 +208,13 @@ class Live:
         for tab in tuple(self._tabs.get(conversation_id, ())):
             await tab.refresh()
 
+    async def refresh_everyone(self) -> None:
+        """Tell every tab everything anew, and Redis what is being written: it was away."""
+        for answer in self._writing.values():
+            answer.flush()
+        for tab in self.tabs:
+            await tab.refresh()
+
     # Facts between processes
 
     def announce(self, conversation_id: str, what: str, which: str) -> None:
@@ -240,13 +251,21 @@ class Live:
             await self._listener.join(conversation_id)
         return answer
 
-    def write(self, answer: LocalAnswer, start: int, then: Callable[[object], None] | None = None) -> None:
-        """Append the text from `start` on to the turn's stream; from 0, to a new stream."""
+    @property
+    def is_away(self) -> bool:
+        """Whether Redis could not be reached just now."""
+        return self._state.is_away
+
+    def write(self, answer: LocalAnswer, start: int, then: Callable[[object], None]) -> None:
+        """Append the text from `start` on to the turn's stream; from 0, to a new stream.
+
+        `then` gets the entry's id, or None when there is none now.
+        """
         key = self._state.key(_stream(answer.turn_id))
         entry = ("at", start, "position", answer.position or 0, "text", answer.text[start:])
         if start == 0:
             self._state.post("DEL", key)
-            self._state.post("XADD", key, "*", *entry)
+            self._state.post("XADD", key, "*", *entry, then=then)
             self._state.post("EXPIRE", key, _STREAM_RUNNING_S)
         else:
             self._state.post("XADD", key, "NOMKSTREAM", "*", *entry, then=then)
@@ -282,22 +301,26 @@ class Live:
 
     async def follow(
         self, *, turn_id: str, conversation_id: str, message_id: str, replaces: str | None
-    ) -> Answer:
+    ) -> None:
         """Watch an answer that another process writes, from its beginning."""
-        known = self.shown(turn_id)
-        if known is not None:
-            return known
+        if self.shown(turn_id) is not None:
+            return
         answer = Answer(
             turn_id=turn_id, conversation_id=conversation_id, message_id=message_id, replaces=replaces
         )
         for fields in await self._state.read_stream(_stream(turn_id)) or ():
             _take(answer, fields)
-        known = self.shown(turn_id)  # others may have come while we read
-        if known is not None:
-            return known
-        self._following[turn_id] = answer
-        self._reader.follow(_stream(turn_id))
-        return answer
+        if self.shown(turn_id) is None and turn_id not in self._ended:  # others may have come while we read
+            self._following[turn_id] = answer
+            self._reader.follow(_stream(turn_id))
+
+    def note_end(self, turn_id: str) -> bool:
+        """Note that a turn has ended, and follow it no longer; return whether that is news."""
+        if turn_id in self._ended:
+            return False
+        self._ended.append(turn_id)
+        self.unfollow(turn_id)
+        return True
 
     def unfollow(self, turn_id: str) -> None:
         """Watch it no longer."""
@@ -325,6 +348,12 @@ class Live:
         async with asyncio.TaskGroup() as group:
             group.create_task(_for_ever(self._listener.run))
             group.create_task(_for_ever(self._reader.run))
+
+    async def listens(self, limit_s: float) -> None:
+        """Wait until it listens, for up to `limit_s`: Redis may be away."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await self._listener.is_listening.wait()
 
     async def aclose(self) -> None:
         """Close the connections."""

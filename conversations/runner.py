@@ -4,12 +4,11 @@ A turn is a task of the process, never of a socket. One Runner belongs to one ev
 """
 
 import asyncio
+import contextlib
 import os
 import secrets
 import socket
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from django.conf import settings
@@ -18,6 +17,7 @@ from django.db import Error as DatabaseError
 from chatbot import database, metrics, presence
 from chatbot.state import State
 from conversations import intake, lifecycle, outbox, tasks, transcript, turns
+from conversations.carrier import Carrier
 from conversations.errors import NotFoundError, NotRunningError
 from conversations.events import (
     Draining,
@@ -31,43 +31,22 @@ from conversations.events import (
 )
 from conversations.lifecycle import TakenTurn, UnfinishedTurn
 from conversations.limits import TurnLimits
-from conversations.live import Live, LocalAnswer, Tab
-from conversations.models import PromptVersion, Turn, TurnStatus
+from conversations.live import Live, Tab
+from conversations.models import Turn, TurnStatus
 from conversations.routes import Routes
 
 log = structlog.get_logger(__name__)
 
 REAP_S = 4.0  # with lifecycle.DEAD_AFTER_S below the promised 20 s
 POLL_S = 5.0
-QUIET_S = 0.25  # a burst goes on: each restart costs a request, so wait for this much silence
-MAX_QUIET_S = 2.0
-SAVE_TRIES = 60
-SAVE_RETRY_S = 2.0
 CLOSE_RESTARTING = 4012
 RECONNECT_AFTER_MS = 300
-
-Why = Literal["stop", "restart", "drain"]
+LISTENING_S = 1.0  # how long the start waits for Redis
+SAVING_S = 5.0  # what saving may take when the process ends
 
 
 def _process_name() -> str:
     return f"{socket.gethostname()[:32]}:{os.getpid()}:{secrets.token_hex(4)}"
-
-
-@dataclass(slots=True, eq=False)
-class Running:
-    """A turn this process carries. `why` says why its asking was cancelled."""
-
-    turn: TakenTurn
-    task: asyncio.Task[None] | None = None
-    asking: asyncio.Task[turns.Outcome] | None = None
-    why: Why | None = None
-
-    def interrupt(self, why: Why) -> None:
-        """End what is being asked. A stop outweighs a restart; the end of the process, everything."""
-        if self.why is None or self.why == "restart":
-            self.why = why
-        if self.asking is not None:
-            self.asking.cancel()
 
 
 class Runner:
@@ -76,17 +55,17 @@ class Runner:
     def __init__(self, state: State, routes: Routes) -> None:
         self.state = state
         self.process = _process_name()
-        self.live = Live(state, self.process, self._heard, self._refresh_everyone)
+        self.live = Live(state, self.process, self._heard)
         self._limits = TurnLimits(state)
         self._routes = routes
-        self._running: dict[str, Running] = {}
+        self._running: dict[str, Carrier] = {}
         self._duties: list[asyncio.Task[None]] = []
         self._claim_soon = asyncio.Event()
         self.is_draining = False
 
     # The process
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Take up the duties of a web process: listen, beat, reap, claim."""
         self._duties = [
             asyncio.create_task(self.live.run(), name="live"),
@@ -96,22 +75,27 @@ class Runner:
             asyncio.create_task(self._every(POLL_S, self._poll_followed), name="poll"),
             asyncio.create_task(presence.keep_telling(self.state, ("web",), self.process), name="presence"),
         ]
+        await self.live.listens(LISTENING_S)
 
     async def drain(self, limit_s: float) -> None:
         """Send tabs elsewhere, let turns end for up to `limit_s`, save the rest, close sockets."""
         self.is_draining = True
         for tab in self.live.tabs:
             await tab.drain(Draining(RECONNECT_AFTER_MS))
-        tasks = [each.task for each in self._running.values() if each.task is not None]
-        if tasks:
-            await asyncio.wait(tasks, timeout=limit_s)
-        for each in list(self._running.values()):
+        await self._until_idle(limit_s)
+        for each in self._running.values():
             each.interrupt("drain")
-        if tasks:
-            await asyncio.wait(tasks, timeout=5.0)
+        await self._until_idle(SAVING_S)
         for tab in self.live.tabs:
             await tab.leave(CLOSE_RESTARTING)
         await self.stop()
+
+    async def _until_idle(self, limit_s: float) -> None:
+        """Wait until no turn runs here, for up to `limit_s`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                while self._running:
+                    await asyncio.wait([each.task for each in self._running.values() if each.task])
 
     async def stop(self) -> None:
         """Give up the duties and close what they hold."""
@@ -166,16 +150,18 @@ class Runner:
             )
             allowance.is_used = accepted.counts
         conversation_id = accepted.conversation.id
-        if accepted.begun is not None and not self.is_draining:
-            self._reserve(accepted.begun)  # before anything is awaited: from here on it is ours to beat
-        await by.saved(MessageSaved(client_id, accepted.message, accepted.conversation))
-        if accepted.is_new:
-            await self.live.tell(conversation_id, MessageAdded(accepted.message), but=by)
-            self.live.announce(conversation_id, "added", accepted.message.id)
         if accepted.begun is not None:
-            self._launch(accepted.begun)
-        elif accepted.restarted is not None:
-            self._restart(accepted.restarted)
+            self._reserve(accepted.begun)  # before anything is awaited: from here on it is ours to beat
+        try:
+            await by.saved(MessageSaved(client_id, accepted.message, accepted.conversation))
+            if accepted.is_new:
+                await self.live.tell(conversation_id, MessageAdded(accepted.message), but=by)
+                self.live.announce(conversation_id, "added", accepted.message.id)
+        finally:  # whatever has become of the socket
+            if accepted.begun is not None:
+                self._launch(accepted.begun)
+            elif accepted.restarted is not None:
+                self._restart(accepted.restarted)
 
     async def stop_turn(self, *, visitor_id: str, turn_id: str) -> None:
         """End a turn, wherever it runs. Raises NotFoundError, NotRunningError."""
@@ -184,13 +170,15 @@ class Runner:
             if await database.run(lifecycle.exists, turn_id, visitor_id):
                 raise NotRunningError("The turn has already ended.")
             raise NotFoundError("There is no such turn.")
-        running = self._running.get(turn_id)
-        if running is not None:
-            running.interrupt("stop")
-        elif row.status == TurnStatus.QUEUED:
+        if row.status == TurnStatus.QUEUED:
             finished = await database.run(turns.finish_queued, row)
             if finished is not None:
                 await self._publish(row.conversation_id, finished)
+                self._go_on(finished)
+                return
+        carrier = self._running.get(turn_id)
+        if carrier is not None:
+            carrier.interrupt("stop")
         else:
             self.live.announce(row.conversation_id, "stop", turn_id)
 
@@ -217,156 +205,71 @@ class Runner:
 
     # Carrying turns
 
-    def _reserve(self, turn: TakenTurn) -> Running:
-        running = self._running.get(turn.id)
-        if running is None:
-            running = self._running[turn.id] = Running(turn)
+    def _reserve(self, turn: TakenTurn) -> None:
+        """Beat for a turn from now on, though it is launched only later."""
+        if turn.process and turn.id not in self._running:
+            self._running[turn.id] = Carrier(
+                turn,
+                process=self.process,
+                live=self.live,
+                routes=self._routes,
+                is_draining=lambda: self.is_draining,
+            )
             metrics.RUNNING_TURNS.set(len(self._running))
-        return running
 
     def _launch(self, turn: TakenTurn) -> None:
-        """Carry a turn that is ours; one that was begun while we drain is queued and goes to the others."""
-        if self.is_draining:
+        """Carry a turn that is ours; one that waits for any process is announced."""
+        if not turn.process:
             self.live.announce_to_all("queued", turn.id)
+            self._claim_soon.set()
             return
-        running = self._reserve(turn)
-        running.task = asyncio.create_task(self._carry(running), name=f"turn {turn.id}")
+        self._reserve(turn)
+        carrier = self._running[turn.id]
+        if self.is_draining:
+            carrier.interrupt("drain")
+        carrier.task = asyncio.create_task(self._carry(carrier), name=f"turn {turn.id}")
 
     def _restart(self, row: UnfinishedTurn) -> None:
-        running = self._running.get(row.id)
-        if running is not None:
-            running.interrupt("restart")
+        carrier = self._running.get(row.id)
+        if carrier is not None:
+            carrier.restart(row.generation)
         elif row.status == TurnStatus.RUNNING:
             self.live.announce(row.conversation_id, "restart", row.id)
 
-    async def _carry(self, running: Running) -> None:
-        turn = running.turn
-        answer = await self.live.begin(
-            turn_id=turn.id,
-            conversation_id=turn.conversation_id,
-            message_id=turn.message_id,
-            replaces=turn.replaces,
-        )
+    async def _carry(self, carrier: Carrier) -> None:
+        turn = carrier.turn
         finished: turns.Finished | None = None
         try:
-            if turn.generation == 1:  # later ones continue what the tabs were told before
-                await self.live.tell(
-                    turn.conversation_id, TurnStarted(turn.id, turn.message_id, turn.replaces)
-                )
-            self.live.announce(turn.conversation_id, "started", turn.id)
-            finished = await self._until_end(running, answer)
+            finished = await carrier.carry()
+            if finished is not None:
+                if finished.following is not None:
+                    self._reserve(finished.following)
+                await self._publish(turn.conversation_id, finished)  # while `ready` still has the answer
         except Exception:
             log.exception("turn failed", turn_id=turn.id, conversation_id=turn.conversation_id)
         finally:
             self._running.pop(turn.id, None)
             metrics.RUNNING_TURNS.set(len(self._running))
-            await self.live.finish(answer)
+            await carrier.let_go()
         if finished is None:
             await self.live.refresh(turn.conversation_id)
-            return
-        if finished.following is not None and not self.is_draining:
-            self._reserve(finished.following)
-        await self._publish(turn.conversation_id, finished)
-
-    async def _until_end(self, running: Running, answer: LocalAnswer) -> turns.Finished | None:
-        """Ask, and ask again after each restart, until the turn has ended. None: it is not ours."""
-        numbered = 0
-        while True:
-            turn = running.turn
-            version = await database.run(PromptVersion.known, turn.version_id)
-            asking = turns.Asking(turn, answer, self._routes.named(version.route), version, numbered)
-            outcome = await self._ask(running, asking)
-            why, running.why, running.asking = running.why, None, None
-            if outcome is None and why == "restart" and answer.position is None:
-                numbered = await asking.abandon()
-                await self._wait_for_quiet(running)
-            elif outcome is None and why == "drain" and answer.position is None:
-                await asking.abandon()
-                if await database.run(lifecycle.hand_back, turn, self.process):
-                    self.live.announce_to_all("queued", turn.id)
-                    return None
-                numbered = asking.numbered
-            else:
-                if outcome is None:
-                    outcome = asking.cut_short("stopped" if why == "stop" else "interrupted")
-                must_end = answer.position is not None or why in ("stop", "drain")
-                finished = await self._save(turn, outcome, generation=None if must_end else turn.generation)
-                if finished is not None:
-                    return finished
-                numbered = asking.numbered
-            again = await database.run(lifecycle.again, turn.id, self.process)
-            if again is None or answer.position is not None:
-                return None
-            running.turn = again
-            if await database.run(lifecycle.is_stop_requested, turn.id):
-                running.why = "stop"
-
-    async def _ask(self, running: Running, asking: turns.Asking) -> turns.Outcome | None:
-        """Return the outcome, or None when the asking was ended from outside or lost its turn."""
-        if running.why is not None:
-            return None
-        running.asking = asyncio.create_task(asking.ask(), name=f"asking {asking.turn.id}")
-        try:
-            return await running.asking
-        except turns.TurnLostError:
-            running.why = running.why or "restart"
-            return None
-        except asyncio.CancelledError:
-            if running.why is None:  # this task itself is being cancelled
-                running.why = "drain"
-                running.asking.cancel()
-            return None
-        except DatabaseError:
-            log.exception("turn without database", turn_id=asking.turn.id)
-        except Exception:
-            log.exception("turn broke", turn_id=asking.turn.id, conversation_id=asking.turn.conversation_id)
-        if asking.answer.length:
-            return asking.cut_short("interrupted", "internal")
-        return asking.cut_short("failed", "internal")
-
-    async def _wait_for_quiet(self, running: Running) -> None:
-        """Wait until no message has come for QUIET_S."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + MAX_QUIET_S
-        while loop.time() < until:
-            await asyncio.sleep(QUIET_S)
-            if running.why != "restart":
-                return
-            running.why = None
-
-    async def _save(
-        self, turn: TakenTurn, outcome: turns.Outcome, *, generation: int | None
-    ) -> turns.Finished | None:
-        """Write the end of a turn, through an absence of the database too."""
-        for attempt in range(SAVE_TRIES):
-            try:
-                finished = await database.run(
-                    turns.finish,
-                    turn,
-                    outcome,
-                    process=self.process,
-                    generation=generation,
-                    hand_on=self.is_draining,
-                )
-            except DatabaseError as error:
-                log.warning("turn not saved", turn_id=turn.id, error=type(error).__name__, attempt=attempt)
-                await asyncio.sleep(SAVE_RETRY_S)
-            else:
-                return finished
-        raise TimeoutError(f"Turn {turn.id} could not be saved.")
+        else:
+            self._go_on(finished)
 
     async def _publish(self, conversation_id: str, finished: turns.Finished) -> None:
-        """Tell everybody that a turn has ended, and go on with the one that follows."""
+        """Tell everybody that a turn has ended."""
         metrics.TURNS.labels(finished.status).inc()
         self.live.announce(conversation_id, "finished", finished.turn_id)
         await self._tell_finished(conversation_id, finished)
+
+    def _go_on(self, finished: turns.Finished) -> None:
+        """See to the turn that follows an ended one."""
         if finished.following is not None:
             self._launch(finished.following)
-        elif finished.queued is not None:
-            self.live.announce_to_all("queued", finished.queued)
-            self._claim_soon.set()
 
     async def _tell_finished(self, conversation_id: str, finished: turns.Finished) -> None:
+        if not self.live.note_end(finished.turn_id):
+            return
         await self.live.tell(
             conversation_id, TurnFinished(finished.turn_id, finished.status, finished.message)
         )
@@ -382,16 +285,15 @@ class Runner:
             await self._answer_notice(channel, what, which)
         except DatabaseError as error:
             log.warning("notice lost", what=what, error=type(error).__name__)
+        except Exception:  # the next notice is to be heard all the same
+            log.exception("notice failed", what=what)
 
     async def _answer_notice(self, conversation_id: str, what: str, which: str) -> None:
-        running = self._running.get(which)
         match what:
             case "queued":
                 self._claim_soon.set()
-            case "stop" if running is not None:
-                running.interrupt("stop")
-            case "restart" if running is not None:
-                running.interrupt("restart")
+            case "stop" | "restart" if which in self._running:
+                await self._look_after([which])
             case "added" | "changed" if self.live.is_watched(conversation_id):
                 message = await database.run(transcript.message_view, which)
                 if message is not None:
@@ -399,12 +301,10 @@ class Runner:
             case "started" if self.live.is_watched(conversation_id):
                 row = await database.run(lifecycle.unfinished, conversation_id)
                 if row is not None and row.id == which:
-                    is_known = self.live.shown(which) is not None
                     await self.follow(row)
-                    if not is_known:
-                        await self.live.tell(
-                            conversation_id, TurnStarted(row.id, row.message_id, row.replaces_id)
-                        )
+                    await self.live.tell(
+                        conversation_id, TurnStarted(row.id, row.message_id, row.replaces_id)
+                    )
             case "finished" if self.live.is_watched(conversation_id):
                 await self._end_followed(conversation_id, which)
             case _:
@@ -426,34 +326,31 @@ class Runner:
     async def _end_followed(self, conversation_id: str, turn_id: str) -> None:
         finished = await database.run(turns.ended, turn_id)
         if finished is not None:
-            self.live.unfollow(turn_id)
             await self._tell_finished(conversation_id, finished)
-
-    async def _refresh_everyone(self) -> None:
-        """Notices may have been missed: tell every tab everything anew."""
-        for tab in self.live.tabs:
-            await tab.refresh()
 
     # Duties
 
     async def _beat(self) -> None:
         """Say that our turns live, and hear what was asked of them while no notice came through."""
-        ids = list(self._running)
-        if not ids:
-            return
-        ours = await database.run(lifecycle.beat, self.process, ids)
-        for turn_id in ids:
-            running = self._running.get(turn_id)
-            if running is None or running.task is None:
+        if self._running:
+            await self._look_after(list(self._running))
+
+    async def _look_after(self, turn_ids: Sequence[str]) -> None:
+        """Do what the rows of these turns of ours say."""
+        ours = await database.run(lifecycle.beat, self.process, turn_ids)
+        for turn_id in turn_ids:
+            carrier = self._running.get(turn_id)
+            if carrier is None or carrier.task is None:
                 continue
             known = ours.get(turn_id)
             if known is None:
+                carrier.interrupt("lost")
                 continue
             generation, is_stop_requested = known
             if is_stop_requested:
-                running.interrupt("stop")
-            elif generation != running.turn.generation and running.why is None:
-                running.interrupt("restart")
+                carrier.interrupt("stop")
+            else:
+                carrier.restart(generation)
 
     async def _reap(self) -> None:
         """Find the turns of dead processes: queue what nobody saw, end what somebody did."""
@@ -471,7 +368,10 @@ class Runner:
             finished = await database.run(turns.finish_dead, row, process=self.process, text=text)
             if finished is not None:
                 log.warning("turn of a dead process ended", turn_id=row.id, status=finished.status)
+                if finished.following is not None:
+                    self._reserve(finished.following)
                 await self._publish(row.conversation_id, finished)
+                self._go_on(finished)
 
     async def _claim_queued(self) -> None:
         while True:
@@ -486,7 +386,9 @@ class Runner:
 
     async def _claim_all(self) -> None:
         for turn_id in await database.run(lifecycle.queued):
-            turn = await database.run(lifecycle.claim, turn_id, self.process)
+            if turn_id in self._running:
+                continue  # lost while we stood still: first the old run of it has to end
+            turn = await database.run(turns.claim, turn_id, self.process)
             if turn is not None:
                 self._launch(turn)
 
@@ -510,7 +412,7 @@ def here() -> Runner:
 async def start() -> None:
     """Take up the duties of a web process."""
     outbox.start_publishing(tasks.send)
-    here().start()
+    await here().start()
 
 
 async def drain(limit_s: float) -> None:

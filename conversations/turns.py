@@ -5,6 +5,7 @@ turn: composing for each target, asking, showing; it may be cancelled at any mom
 how to end.
 """
 
+import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import aclosing
@@ -26,6 +27,7 @@ from conversations.live import LocalAnswer
 from conversations.models import (
     Completion,
     CompletionStatus,
+    LockedConversation,
     MessageStatus,
     PromptVersion,
     Turn,
@@ -122,18 +124,24 @@ class Asking:
         """Return how the turn ends when it is cancelled here and now."""
         return self._ended(status, code=error)
 
-    async def abandon(self) -> int:
-        """Close the books of a run that another one follows; return how many completions there are."""
+    async def abandon(self) -> None:
+        """Close the books of a run that another one follows."""
         end = self._completion_end(CompletionStatus.CANCELLED, None, None)
         if end is not None:
             await database.run(close_completion, end)
-        return self.numbered
 
     async def _compose(self, attempt: fallback.Attempt) -> CompletionRequest:
-        self.numbered += 1
-        self._rows, request, self._attempt = await database.run(
-            windows.prepare, self.turn, self.version, self._rows, self.route, attempt, self.numbered
+        preparing = asyncio.ensure_future(
+            database.run(
+                windows.prepare, self.turn, self.version, self._rows, self.route, attempt, self.numbered + 1
+            )
         )
+        try:
+            self._rows, request, attempt_begun = await asyncio.shield(preparing)
+        except asyncio.CancelledError:
+            await asyncio.shield(_close_unasked(preparing))
+            raise
+        self._attempt, self.numbered = attempt_begun, attempt_begun.number
         return request
 
     async def _show(self, text: str) -> None:
@@ -222,6 +230,18 @@ class Asking:
 # Ending
 
 
+async def _close_unasked(preparing: asyncio.Future[windows.Prepared]) -> None:
+    """Close a completion that is written all the same, though nothing will be asked."""
+    await asyncio.wait([preparing])
+    if not preparing.cancelled() and preparing.exception() is None:
+        _, _, attempt = preparing.result()
+        nothing = Usage(input_tokens=0, output_tokens=0, kind="exact")
+        end = CompletionEnd(
+            completion_id=attempt.completion_id, status=CompletionStatus.CANCELLED, usage=nothing
+        )
+        await database.run(close_completion, end)
+
+
 def close_completion(end: CompletionEnd) -> None:
     """Write the end of a completion, once."""
     statements.execute(
@@ -249,7 +269,7 @@ def close_completion(end: CompletionEnd) -> None:
 class Finished:
     """An ended turn as its tabs are told: `error` is a code or empty, `sentences` may say it by locale.
 
-    `following` is the next turn if it is in the same hands, `queued` its id if it waits for any.
+    `following` is the next turn, if there is need of one.
     """
 
     turn_id: str
@@ -258,7 +278,6 @@ class Finished:
     error: str
     sentences: Mapping[str, str]
     following: TakenTurn | None = None
-    queued: str | None = None
 
 
 def finish(
@@ -284,15 +303,13 @@ def finish(
         if outcome.completion is not None:
             close_completion(outcome.completion)
         tasks.after_turn(turn.id)
-    next_turn = ending.following
     return Finished(
         turn_id=turn.id,
         status=outcome.status,
         message=transcript.view(ending.message),
         error=outcome.error,
         sentences=_sentences(turn.version_id, outcome.error),
-        following=lifecycle.taken(next_turn) if next_turn and next_turn.process else None,
-        queued=next_turn.id if next_turn and not next_turn.process else None,
+        following=lifecycle.taken(ending.following) if ending.following else None,
     )
 
 
@@ -301,24 +318,32 @@ def _sentences(version_id: int, error: str) -> Mapping[str, str]:
     return PromptVersion.known(version_id).fallback if error == "model_unavailable" else {}
 
 
-def finish_dead(row: Turn, *, process: str, text: str) -> Finished | None:
-    """End the turn of a process that died, with what is known of its text.
-
-    Its open completions are closed with what can be said of them.
-    """
+def claim(turn_id: str, process: str) -> TakenTurn | None:
+    """Take a queued turn; None if another process was first."""
     with transaction.atomic():
-        if not lifecycle.fence_dead(row, process):
+        turn = lifecycle.claim(turn_id, process)
+        if turn is not None:
+            _close_left_open(turn_id)
+        return turn
+
+
+def finish_dead(row: Turn, *, process: str, text: str) -> Finished | None:
+    """End the turn of a process that died, with what is known of its text."""
+    with transaction.atomic():
+        LockedConversation.get(row.conversation_id)  # always before a turn, or two of us wait for each other
+        turn = lifecycle.fence_dead(row, process)
+        if turn is None:
             return None
-        Completion.objects.filter(turn=row, status=CompletionStatus.RUNNING).update(
-            status=CompletionStatus.CANCELLED, error="incomplete_stream"
-        )
-        status: Status = "stopped" if row.stop_requested else "interrupted"
-        return finish(
-            lifecycle.taken(row),
-            Outcome(status=status, text=text),
-            process=process,
-            generation=None,
-        )
+        _close_left_open(turn.id)
+        status: Status = "stopped" if turn.stop_requested else "interrupted"
+        return finish(turn, Outcome(status=status, text=text), process=process, generation=None)
+
+
+def _close_left_open(turn_id: str) -> None:
+    """Close the completions of a process that died: nobody will ever know more of them."""
+    Completion.objects.filter(turn_id=turn_id, status=CompletionStatus.RUNNING).update(
+        status=CompletionStatus.CANCELLED, error="incomplete_stream"
+    )
 
 
 def finish_queued(row: Turn) -> Finished | None:

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from chatbot.providers import fallback
 from chatbot.providers.errors import BadRequest
@@ -35,11 +35,15 @@ class Attempt:
     """One completion in the making, as far as it is known. `started` is on the monotonic clock."""
 
     completion_id: str
+    number: int
     provider: str
     model: str
     started: float
     input_tokens: int
     first_delta_ms: int | None = None
+
+
+Prepared = tuple[Rows, CompletionRequest, Attempt]
 
 
 def load(turn: TakenTurn, version: PromptVersion) -> Rows:
@@ -96,10 +100,11 @@ def prepare(
     route: fallback.Route,
     attempt: fallback.Attempt,
     number: int,
-) -> tuple[Rows, CompletionRequest, Attempt]:
+) -> Prepared:
     """Cut the window for a target and write the completion and its window, before the request.
 
-    `rows` are those of an earlier attempt, or None. Raises BadRequest (context_length) where the
+    `rows` are those of an earlier attempt, or None; `number` is the completion's, if no other process
+    has taken it. Raises BadRequest (context_length) where the
     newest messages alone are too much for the target.
     """
     target = attempt.target
@@ -146,14 +151,37 @@ def prepare(
         salt=salt,
         hmac=prompting.digest(request, model=target.model, key=_key(salt)),
     )
-    with transaction.atomic():
-        statements.insert(completion)
-        statements.insert(record)
+    _write(completion, record)
     return (
         rows,
         request,
-        Attempt(completion.id, target.provider.name, target.model, time.monotonic(), window.tokens),
+        Attempt(
+            completion_id=completion.id,
+            number=completion.number,
+            provider=target.provider.name,
+            model=target.model,
+            started=time.monotonic(),
+            input_tokens=window.tokens,
+        ),
     )
+
+
+def _write(completion: Completion, record: HistoryWindow) -> None:
+    """Write both. Where another process had the turn before, the number is the next after its last."""
+    while True:
+        try:
+            with transaction.atomic():
+                statements.insert(completion)
+                statements.insert(record)
+        except IntegrityError:
+            found = statements.fetch(
+                "SELECT MAX(number) FROM conversations_completion WHERE turn_id = %s", [completion.turn_id]
+            )
+            if found is None or found[0] is None or found[0] < completion.number:
+                raise
+            completion.number = found[0] + 1
+        else:
+            return
 
 
 def rebuild(completion: Completion) -> tuple[CompletionRequest, bool]:

@@ -9,6 +9,7 @@ from typing import Any, assert_never
 import structlog
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
+from django.db import Error as DatabaseError
 
 from chatbot import database, metrics
 from chatbot.addresses import limit_key, scope_address
@@ -20,7 +21,7 @@ from conversations.errors import (
     TooLongError,
     UnauthorizedError,
 )
-from conversations.events import Draining, Event, MessageSaved, TurnDelta
+from conversations.events import Draining, Event, MessageSaved, TurnDelta, TurnFinished, TurnStarted
 from conversations.frames import incoming, outgoing
 from conversations.limits import FrameLimit
 from conversations.models import Assistant
@@ -61,6 +62,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self._visitor_id: str | None = None
         self._assistant: AssistantKey | None = None
         self._conversation_id: str | None = None
+        self._turn_id: str | None = None  # the running turn that the tab knows of
         self._telling = False
         self._tell_again = False
         self._is_behind = False
@@ -153,7 +155,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                         transcript.conversation_of, visitor_id, assistant.pk, frame.conversation_id
                     )
                 await self._show(frame.conversation_id)
-                await self.refresh()
+                await self._tell()
             case incoming.ConversationsList():
                 lines, more = await database.run(
                     transcript.conversations, visitor_id, assistant.pk, query=frame.query, before=frame.before
@@ -192,7 +194,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self._assistant = AssistantKey(assistant.pk, assistant.slug)
         self._runner.live.enter(self)
         await self._show(conversation_id)
-        await self.refresh()
+        await self._tell()
 
     async def _message_send(
         self, frame: incoming.MessageSend, visitor_id: str, assistant: AssistantKey
@@ -222,16 +224,36 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if self._telling:
             self._tell_again = self._tell_again or not isinstance(event, TurnDelta)
         elif not self._is_behind and not self._falls_behind():
-            await self._send(frame)
+            await self._deliver(event, frame)
+
+    async def _deliver(self, event: Event, frame: str) -> None:
+        """Send a frame that fits what the tab knows; what does not means that it missed something."""
+        match event:
+            case TurnDelta() if event.turn_id != self._turn_id:
+                self._later(self.refresh())
+                return
+            case TurnStarted() if event.turn_id == self._turn_id:
+                return
+            case TurnStarted() if self._turn_id is not None:
+                self._later(self.refresh())
+                return
+            case TurnStarted():
+                self._turn_id = event.turn_id
+            case TurnFinished() if event.turn_id == self._turn_id:
+                self._turn_id = None
+        await self._send(frame)
 
     async def saved(self, event: MessageSaved) -> None:
         """Confirm this tab's own message, and show its conversation."""
+        self._tell_again = True  # what is being told may have been read before
         moved = event.conversation.id != self._conversation_id
         had = self._conversation_id is not None
         await self._show(event.conversation.id)
         await self._send(outgoing.render(event, self.locale))
-        if moved and (had or event.message.position > 1):
-            await self.refresh()
+        if moved:
+            self._turn_id = None
+            if had or event.message.position > 1:
+                await self.refresh()
 
     async def drain(self, event: Draining) -> None:
         """Tell the tab to come back elsewhere."""
@@ -242,6 +264,14 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         await self.close(code)
 
     async def refresh(self) -> None:
+        """Tell the tab everything anew, unasked; later, if the database is away."""
+        try:
+            await self._tell()
+        except DatabaseError as error:
+            log.warning("tab not told", error=type(error).__name__)
+            self._catch_up_later(self.refresh)
+
+    async def _tell(self) -> None:
         """Tell the tab everything anew: a snapshot that joins on to the deltas without a gap."""
         self._tell_again = True
         if self._telling or self._visitor_id is None or self._assistant is None:
@@ -252,6 +282,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             frame = outgoing.ready(place.ready(self._runner.live), self.locale)
         finally:
             self._telling = False
+        self._turn_id = place.turn.id if place.turn else None
         await self._send(frame)
         if self._tell_again:
             self._catch_up_later(self.refresh)

@@ -1,58 +1,42 @@
-"""Visitors and their tabs, and processes for them to talk to."""
+"""Visitors' tabs: they speak the frames, and show what a client shows."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
 from channels.testing import WebsocketCommunicator
 
-from chatbot.providers.base import Target
-from chatbot.providers.fallback import Route, Step, WeightedTarget
-from chatbot.providers.scripted import Prompter, Scripted
-from chatbot.state import State
-from conversations.routes import Routes
-from conversations.runner import Runner
-from conversations.sockets.chat import ChatConsumer
+from tests.chat.fate import Process
 
 Frame = dict[str, Any]
 PATIENCE_S = 10.0
 
 
-class FixedRoutes(Routes):
-    """One route to one scripted model."""
-
-    def __init__(self, provider: Scripted, **target: Any) -> None:
-        options: dict[str, Any] = {"context_tokens": 8000, "max_output_tokens": 500} | target
-        self.provider = provider
-        self.route = Route(
-            name="default",
-            steps=(Step((WeightedTarget(Target(name="quick", provider=provider, model="m-1", **options)),)),),
-        )
-
-    def named(self, name: str) -> Route:
-        return self.route
-
-    async def aclose(self) -> None:
-        await self.provider.aclose()
-
-
-def process(redis_url: str, provider: Scripted | None = None, **target: Any) -> Runner:
-    """Make one web process's runner, with a scripted model."""
-    return Runner(State(redis_url), FixedRoutes(provider or Scripted(write=Prompter()), **target))
+async def eventually(what: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until something is so that nobody tells of, such as a row."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not await what():
+            await asyncio.sleep(0.01)
 
 
 class Tab:
-    """A visitor's tab: speaks the frames, and shows what DESIGN says a client shows."""
+    """A visitor's tab at one process.
 
-    def __init__(self, runner: Runner) -> None:
-        self.socket = WebsocketCommunicator(ChatConsumer.as_asgi(carrier=runner), "/ws/chat/")
+    `gaps` counts the times it had to ask for everything anew, `repeats` the deltas it knew already;
+    `is_behind` says whether what it shows waits for `ready`.
+    """
+
+    def __init__(self, process: Process, *, address: str = "192.0.2.7") -> None:
+        self.socket = WebsocketCommunicator(process.serve, "/ws/chat/")
+        self.socket.scope["client"] = [address, 4711]
         self.frames: list[Frame] = []
         self.token: str | None = None
         self.conversation_id: str | None = None
         self.messages: dict[str, Frame] = {}
         self.turn: Frame | None = None
-        self.running_text = ""
+        self.is_behind = False
+        self._has_asked = False
         self.gaps = 0
         self.repeats = 0
         self.close_code: int | None = None
@@ -73,7 +57,7 @@ class Tab:
         self._reader = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
-        while True:
+        while self.close_code is None:
             event = await self.socket.output_queue.get()
             if event["type"] == "websocket.close":
                 self.close_code = event.get("code", 1000)
@@ -81,9 +65,12 @@ class Tab:
                 frame = orjson.loads(event["text"])
                 self.frames.append(frame)
                 self._take(frame)
+                if self.is_behind and not self._has_asked:
+                    self._has_asked = True
+                    await self.say("sync")
             self._news.set()
-            if self.close_code is not None:
-                return
+
+    # What a client makes of the frames
 
     def _take(self, frame: Frame) -> None:
         match frame["type"]:
@@ -91,43 +78,102 @@ class Tab:
                 self.token = frame["visitor"]["token"]
                 self.conversation_id = frame["conversation"] and frame["conversation"]["id"]
                 self.messages = {each["id"]: each for each in frame["messages"]}
-                self.turn = frame["turn"]
-                self.running_text = frame["turn"]["text"] if frame["turn"] else ""
+                self.turn = frame["turn"] and dict(frame["turn"])
+                self.is_behind = self._has_asked = False
             case "message.saved":
+                if self.conversation_id not in (None, frame["conversation"]["id"]):
+                    self.messages, self.turn = {}, None
+                    self._lost()
                 self.conversation_id = frame["conversation"]["id"]
                 self.messages[frame["message"]["id"]] = frame["message"]
-            case "message.added" | "message.changed":
+            case "message.added":
                 self.messages[frame["message"]["id"]] = frame["message"]
-            case "turn.started":
-                self.turn = {"id": frame["turn_id"], "message_id": frame["message_id"]}
-                self.running_text = ""
+            case "message.changed" if frame["message"]["id"] in self.messages:
+                self.messages[frame["message"]["id"]] = frame["message"]
+            case "turn.started" if self.turn is None or self.turn["id"] != frame["turn_id"]:
+                if self.turn is not None:
+                    self._lost()
+                self.turn = {"id": frame["turn_id"], "position": None, "text": ""} | frame
             case "turn.delta":
                 self._append(frame)
             case "turn.finished":
                 self.messages[frame["message"]["id"]] = frame["message"]
-                self.turn = None
+                if self.turn is not None and self.turn["id"] == frame["turn_id"]:
+                    self.turn = None
 
     def _append(self, frame: Frame) -> None:
-        length = len(self.running_text)
+        if self.turn is None or self.turn["id"] != frame["turn_id"]:
+            if all(each["turn_id"] != frame["turn_id"] for each in self.messages.values()):
+                self._lost()
+            return
+        length = len(self.turn["text"])
         if frame["at"] > length:
+            self._lost()
+            return
+        self.repeats += frame["at"] < length
+        if frame["at"] == 0 and self.turn["position"] is None:
+            self.turn["position"] = frame["position"]
+        self.turn["text"] += frame["text"][length - frame["at"] :]
+
+    def _lost(self) -> None:
+        if not self.is_behind:
+            self.is_behind, self._has_asked = True, False
             self.gaps += 1
-        elif frame["at"] < length:
-            self.repeats += 1
-            self.running_text += frame["text"][length - frame["at"] :]
-        else:
-            self.running_text += frame["text"]
+
+    @property
+    def running_text(self) -> str:
+        """What is shown of the running answer."""
+        return self.turn["text"] if self.turn else ""
+
+    @property
+    def shown(self) -> list[tuple[str, str, str]]:
+        """Everything the tab shows but the running answer, in order: (role, status, text)."""
+        ordered = sorted(self.messages.values(), key=lambda each: each["position"])
+        return [(each["role"], each["status"], each["text"]) for each in ordered]
+
+    # What a visitor does
 
     async def say(self, kind: str, **fields: Any) -> None:
         """Send a frame."""
-        await self.socket.send_to(text_data=orjson.dumps({"type": kind, **fields}).decode())
+        await self.tell(orjson.dumps({"type": kind, **fields}).decode())
+
+    async def tell(self, text: str) -> None:
+        """Send what may not be a frame."""
+        await self.socket.send_to(text_data=text)
 
     async def send(self, text: str, client_id: str) -> Frame:
-        """Send a message and wait until it is saved."""
+        """Send a message, wait until it is saved, and return it."""
+        known = len(self.seen("message.saved", id=client_id))
         await self.say("message.send", id=client_id, text=text)
-        return await self.see("message.saved", id=client_id)
+        await self.until(lambda: len(self.seen("message.saved", id=client_id)) > known)
+        message: Frame = self.seen("message.saved", id=client_id)[-1]["message"]
+        return message
+
+    async def ask(self, text: str, client_id: str = "c-1") -> Frame:
+        """Send a message, wait until its turn has ended, and return the answer."""
+        known = len(self.seen("turn.finished"))
+        await self.send(text, client_id)
+        await self.until(lambda: len(self.seen("turn.finished")) > known)
+        answer: Frame = self.seen("turn.finished")[-1]["message"]
+        return answer
+
+    async def refused(self, code: str, kind: str, **fields: Any) -> Frame:
+        """Send a frame and wait for the error of this code that answers it."""
+        known = len(self.seen("error", code=code))
+        await self.say(kind, **fields)
+        await self.until(lambda: len(self.seen("error", code=code)) > known)
+        return self.seen("error", code=code)[-1]
+
+    async def pong(self) -> None:
+        """Wait until all that was sent before has been read."""
+        known = len(self.seen("pong"))
+        await self.say("ping")
+        await self.until(lambda: len(self.seen("pong")) > known)
+
+    # What a test waits for
 
     async def until(self, what: Callable[[], bool]) -> None:
-        """Wait until something is so."""
+        """Wait until something is so, as frames come."""
         async with asyncio.timeout(PATIENCE_S):
             while not what():
                 self._news.clear()
@@ -138,6 +184,16 @@ class Tab:
         await self.until(lambda: bool(self.seen(kind, **fields)))
         return self.seen(kind, **fields)[-1]
 
+    async def sees(self, text: str) -> None:
+        """Wait until the running answer is this text."""
+        await self.until(lambda: self.running_text == text)
+
+    async def closed(self) -> int:
+        """Wait until the server closes the socket, and return its code."""
+        await self.until(lambda: self.close_code is not None)
+        assert self.close_code is not None
+        return self.close_code
+
     def seen(self, kind: str, **fields: Any) -> list[Frame]:
         """Return the frames of this kind with these fields."""
         return [
@@ -146,22 +202,19 @@ class Tab:
             if frame["type"] == kind and all(frame.get(name) == value for name, value in fields.items())
         ]
 
-    async def ask(self, text: str, client_id: str = "c-1") -> Frame:
-        """Send a message, wait until its turn has ended, and return the answer."""
-        known = len(self.seen("turn.finished"))
-        await self.send(text, client_id)
-        await self.until(lambda: len(self.seen("turn.finished")) > known)
-        answer: Frame = self.seen("turn.finished")[-1]["message"]
-        return answer
-
-    @property
-    def shown(self) -> list[tuple[str, str, str]]:
-        """Everything the tab shows, in order: (role, status, text)."""
-        ordered = sorted(self.messages.values(), key=lambda each: each["position"])
-        return [(each["role"], each["status"], each["text"]) for each in ordered]
+    def kinds(self, *without: str) -> list[str]:
+        """Return what kinds of frames came, in order, without some."""
+        return [frame["type"] for frame in self.frames if frame["type"] not in without]
 
     async def close(self) -> None:
         """Leave."""
         if self._reader is not None:
             self._reader.cancel()
         await self.socket.disconnect(code=1001, timeout=PATIENCE_S)
+
+    def cut(self) -> None:
+        """Be gone without a word, as when the cable is pulled."""
+        if self._reader is not None:
+            self._reader.cancel()
+        if self.socket.future is not None:
+            self.socket.future.cancel()

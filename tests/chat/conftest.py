@@ -1,22 +1,39 @@
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 from pytest_django import Settings
 
 from chatbot import database
-from chatbot.providers.scripted import Scripted
-from conversations import assistants
-from conversations.models import Assistant
-from conversations.runner import Runner
-from tests.chat.cast import Tab, process
+from chatbot.providers import fallback
+from chatbot.providers.base import Provider
+from conversations import carrier, lifecycle, live, runner
+from conversations.models import Assistant, PromptVersion
+from conversations.sockets import chat
+from tests.chat import fate
+from tests.chat.cast import Tab
+from tests.chat.fate import Process
+from tests.chat.puppet import Puppet
 from tests.redis_server import RedisServer
 
 
 @pytest.fixture(autouse=True)
 def _versions_are_new() -> None:
     """Version numbers start anew with each test's database."""
-    assistants.version.cache_clear()
+    PromptVersion.known.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let little time pass between the beats of a process; how long one counts as alive stays."""
+    monkeypatch.setattr(lifecycle, "BEAT_S", 0.1)
+    monkeypatch.setattr(runner, "REAP_S", 0.1)
+    monkeypatch.setattr(runner, "POLL_S", 0.1)
+    monkeypatch.setattr(carrier, "QUIET_S", 0.02)
+    monkeypatch.setattr(carrier, "SAVE_RETRY_S", 0.02)
+    monkeypatch.setattr(live, "FLUSH_S", 0.02)
+    monkeypatch.setattr(chat, "_CATCH_UP_S", 0.02)
+    monkeypatch.setattr(fallback, "BACKOFF_S", 0.0)
 
 
 @pytest.fixture
@@ -28,35 +45,68 @@ def no_limits(settings: Settings) -> None:
     settings.LIMIT_PARALLEL_TURNS_VISITOR = 0
 
 
-Processes = Callable[..., Runner]
+@pytest.fixture
+def puppet() -> Puppet:
+    """The model, in the test's hands."""
+    return Puppet()
+
+
+Processes = Callable[..., Awaitable[Process]]
 
 
 @pytest.fixture
-async def processes(northwind: Assistant, redis_server: RedisServer) -> AsyncIterator[Processes]:
-    """Start web processes' runners over one Redis; all are ended with the test."""
-    runners: list[Runner] = []
+async def processes(
+    northwind: Assistant, redis_server: RedisServer, puppet: Puppet, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Processes]:
+    """Start web processes over one Redis and the puppet, or another model; they end with the test."""
+    fate.rule(monkeypatch)
+    started: list[Process] = []
 
-    def start(provider: Scripted | None = None, **target: Any) -> Runner:
-        runner = process(redis_server.url, provider, **target)
-        runner.start()
-        runners.append(runner)
-        return runner
+    async def start(provider: Provider | None = None, **target: Any) -> Process:
+        process = Process(redis_server.url, provider or puppet, **target)
+        await process.start()
+        started.append(process)
+        return process
 
     yield start
-    for runner in runners:
-        await runner.drain(0)
+    for process in started:
+        if not process.fate.is_dead:
+            process.thaw()
+            await process.drain(0)
     database.close()
 
 
 @pytest.fixture
-async def runner(processes: Processes) -> Runner:
+async def process(processes: Processes) -> Process:
     """One web process."""
-    return processes()
+    return await processes()
 
 
 @pytest.fixture
-async def anna(runner: Runner) -> AsyncIterator[Tab]:
+async def other(processes: Processes) -> Process:
+    """Another web process."""
+    return await processes()
+
+
+Tabs = Callable[..., Awaitable[Tab]]
+
+
+@pytest.fixture
+async def tabs(process: Process) -> AsyncIterator[Tabs]:
+    """Open tabs, at the first process unless another is given; all are closed with the test."""
+    opened: list[Tab] = []
+
+    async def open_tab(at: Process = process, *, address: str = "192.0.2.7", **hello: Any) -> Tab:
+        tab = Tab(at, address=address)
+        opened.append(tab)
+        return await tab.open(**hello)
+
+    yield open_tab
+    for tab in opened:
+        tab.cut()
+
+
+@pytest.fixture
+async def anna(tabs: Tabs) -> Tab:
     """A visitor's open tab."""
-    tab = await Tab(runner).open()
-    yield tab
-    await tab.close()
+    return await tabs()

@@ -2,21 +2,24 @@
 
 import pytest
 
-from chatbot.providers.scripted import recital
+from chatbot.providers.scripted import Prompter, Scripted, recital
 from conversations.models import Completion, HistoryWindow, Message, OutboxEntry, Turn
 from tests.chat.cast import Tab
-from tests.chat.conftest import Processes
+from tests.chat.conftest import Processes, Tabs
+from tests.chat.puppet import Puppet
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-async def test_a_question_gets_its_answer_and_both_are_stored(anna: Tab) -> None:
+async def test_a_question_gets_its_answer_and_both_are_stored(processes: Processes, tabs: Tabs) -> None:
+    anna = await tabs(await processes(Scripted(write=Prompter())))
+
     answer = await anna.ask("script: pieces=30 seed=3")
 
     text = "".join(recital(30, 3))
-    assert answer["text"] == anna.running_text == text
+    assert answer["text"] == "".join(frame["text"] for frame in anna.seen("turn.delta")) == text
     assert (anna.gaps, anna.repeats) == (0, 0)
-    kinds = [frame["type"] for frame in anna.frames]
+    kinds = anna.kinds()
     assert kinds.index("message.saved") < kinds.index("turn.started") < kinds.index("turn.delta")
     stored = await Message.objects.aget(pk=answer["id"])
     assert (stored.text, stored.role, stored.status, stored.position) == (text, "assistant", "final", 2)
@@ -29,19 +32,35 @@ async def test_a_question_gets_its_answer_and_both_are_stored(anna: Tab) -> None
     assert await OutboxEntry.objects.filter(key=turn.id).aexists()
 
 
-async def test_ready_tells_everything_again(processes: Processes) -> None:
-    runner = processes()
-    first = await Tab(runner).open(locale="zh-hans")
-    await first.ask("hello there")
+async def test_ready_tells_everything_again(tabs: Tabs, puppet: Puppet) -> None:
+    first = await tabs(locale="zh-hans")
+    await first.send("hello there", "c-1")
+    (await puppet.call()).say("hello", " Anna").finish()
+    await first.see("turn.finished")
 
-    second = await Tab(runner).open(token=first.token)
+    second = await tabs(token=first.token)
 
     assert (
         second.shown
         == first.shown
-        == [("visitor", "final", "hello there"), ("assistant", "final", "hello there")]
+        == [("visitor", "final", "hello there"), ("assistant", "final", "hello Anna")]
     )
     greeting = first.seen("ready")[0]["assistant"]
     assert (greeting["greeting"], greeting["starters"]) == ("您好", ["我的包裹在哪里？"])
-    await first.close()
-    await second.close()
+
+
+async def test_a_second_question_shows_the_model_the_first_exchange(anna: Tab, puppet: Puppet) -> None:
+    await anna.send("Where is my parcel?", "c-1")
+    (await puppet.call()).say("On its way.").finish()
+    await anna.see("turn.finished")
+
+    await anna.send("Since when?", "c-2")
+    second = await puppet.call(2)
+
+    said = [(message.role, message.text) for message in second.request.messages]
+    assert said == [
+        ("user", "Where is my parcel?"),
+        ("assistant", "On its way."),
+        ("user", "Since when?"),
+    ]
+    assert second.request.system == "You are the assistant of Northwind Outfitters."

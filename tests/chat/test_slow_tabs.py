@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatbot.providers.scripted import recital
+from chatbot.providers.scripted import Prompter, Scripted, recital
 from conversations.sockets import chat
 from tests.chat.cast import Tab
 from tests.chat.conftest import Processes
@@ -14,9 +14,9 @@ async def test_a_tab_that_does_not_read_gets_a_snapshot_when_it_reads_again(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chat, "_CATCH_UP_S", 0.02)
-    runner = processes()
+    process = await processes(Scripted(write=Prompter()))
     unsent = chat.MAX_UNSENT_BYTES + 1
-    slow, quick = Tab(runner), Tab(runner)
+    slow, quick = Tab(process), Tab(process)
     slow.socket.scope["unsent_bytes"] = lambda: unsent
     await slow.open()
     await quick.connect()
@@ -42,7 +42,7 @@ async def test_a_tab_that_never_reads_is_closed(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chat, "_CATCH_UP_S", 0.02)
-    tab = Tab(processes())
+    tab = Tab(await processes(Scripted(write=Prompter())))
     tab.socket.scope["unsent_bytes"] = lambda: chat.GIVE_UP_UNSENT_BYTES + 1
     await tab.open()
 
