@@ -93,6 +93,8 @@ async def _probed(
 ) -> HttpResponse:
     response = await probe(request)
     response.headers["Cache-Control"] = "no-store"
+    # A 503 is what was asked for: Django need not log an error each time somebody asks.
+    response._has_been_logged = True  # type: ignore[attr-defined]
     return response
 
 
