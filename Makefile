@@ -63,7 +63,7 @@ $(MADE): requirements-uv.txt
 		$$python -c 'import ensurepip, venv' 2> /dev/null || { \
 			echo "Python's venv is missing: install it, with \`apt-get install python3-venv\` on Debian."; exit 1; }; \
 		echo "Making .venv with $$($$python --version) …"; \
-		$$python -m venv .venv && exec $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		$$python -m venv .venv && exec $(BIN)/python -m pip install -qq --disable-pip-version-check \
 			--no-deps --require-hashes -r requirements-uv.txt && exec touch $@; \
 		exit 1; \
 	done; \
