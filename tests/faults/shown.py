@@ -22,6 +22,7 @@ class Shown:
     `gaps` counts what was missed and asked for, `repeats` the deltas that were shown already,
     `taken_back` is the text that vanished whenever a whole answer replaced a longer beginning of
     itself, `contradictions` are pairs of texts of one answer of which neither begins with the other.
+    `before_end` holds by turn what was shown of an answer when its end was told.
     """
 
     conversation_id: str | None = None
@@ -32,6 +33,7 @@ class Shown:
     repeats: int = 0
     taken_back: list[str] = field(default_factory=list)
     contradictions: list[tuple[str, str]] = field(default_factory=list)
+    before_end: dict[str, str] = field(default_factory=dict)
 
     def take(self, frame: Frame) -> bool:
         """Read one frame; True if the client has to send `sync` because of it."""
@@ -100,6 +102,7 @@ class Shown:
     def _end(self, turn_id: str) -> None:
         if self.turn is not None and self.turn.id == turn_id:
             known, self.turn = self.turn, None
+            self.before_end[turn_id] = known.text
             self._compare(known)
 
     def _put(self, message: Frame) -> None:
