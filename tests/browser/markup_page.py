@@ -8,8 +8,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Dialog, Page, Route
 
-STATIC = Path(__file__).parents[2] / "static"
-SCRIPTS = Path(__file__).parent / "scripts"
+FOLDERS = {"static": Path(__file__).parents[2] / "static", "tests": Path(__file__).parent / "scripts"}
 ORIGIN = "http://localhost"
 HTML = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Messages</title>
@@ -29,7 +28,7 @@ class MarkupPage:
         self.foreign: list[str] = []
         """Addresses that were asked for and are not ours."""
         self.surprises: list[str] = []
-        """Errors, dialogs, new windows and navigations."""
+        """Errors, dialogs, new windows, navigations and requests of our own host that nobody here makes."""
         self._devtools = page.context.new_cdp_session(page)
         self._devtools.send("Performance.enable", {"timeDomain": "threadTicks"})
 
@@ -68,12 +67,15 @@ class MarkupPage:
             route.abort()
             return
         path = address.removeprefix(ORIGIN)
+        folder, _, name = path.removeprefix("/").partition("/")
         if path == "/":
             route.fulfill(body=HTML, content_type="text/html; charset=utf-8")
-            return
-        folder, _, name = path.removeprefix("/").partition("/")
-        file = {"static": STATIC, "tests": SCRIPTS}[folder] / name
-        route.fulfill(body=file.read_bytes(), content_type=TYPES[file.suffix])
+        elif folder in FOLDERS:
+            file = FOLDERS[folder] / name
+            route.fulfill(body=file.read_bytes(), content_type=TYPES[file.suffix])
+        else:
+            self.surprises.append(f"request: {path}")
+            route.fulfill(status=404)
 
 
 @contextmanager

@@ -33,12 +33,12 @@ x = 1
 最后**“重要”**。见https://shop.example/b。好
 """
 STORMS = [
-    "word ", "重要，", "(", "[", "]", "[]", "![", "[a](", '[a](b "', "*", "**", "a*", "a**b", "*a **b ", "_*",
-    "****a", "`", "`a``", "``` `", "~~a", "<", "<http://", "&", "&amp;", "\\", ">", "> ", "- ", "- a\n",
-    "1. ", "#", "- - ", "|", "| a ", "|-", "a|b\n-|-\n", "a\n", "\n", " ", "\t", "```\n", "    a\n", "=",
-    "aaaa", "https://", "http://a.example ", "http://a.example/&amp;", "www.", "a@", "a@b.example ",
+    "word ", "重要，", "(", "[", "]", "[]", "![", "[a](", '[a](b "', "*", "**", "a*", "a**b", "*a **b ",
+    "*a b_ ", "****a", "`", "`a``", "``` `", "~~a", "<", "<http://", "&", "&amp;", "\\", ">", "> ", "- ",
+    "- a\n", "1. ", "#", "- - ", "|", "| a ", "|-", "a|b\n-|-\n", "a\n", "\n", " ", "\t", "```\n",
+    "    a\n", "=", "aaaa", "https://", "http://a.example ", "http://a.example/&amp;", "www.", "a@",
+    "a@b.example ",
 ]  # fmt: skip
-
 ENDLESS_WORDS = ["aaaa", "www.", "a@"]
 """They have no place to go on from, and are read again with each delta: 0.1 ms for 20 000 characters."""
 
@@ -118,17 +118,22 @@ def test_a_delta_costs_the_same_after_a_short_and_a_long_answer(markup: MarkupPa
 
 @pytest.mark.parametrize("piece", STORMS)
 def test_a_storm_of_marks_costs_in_proportion_to_its_length(markup: MarkupPage, piece: str) -> None:
-    assert is_linear(markup, piece, (25_000, 100_000), 100_000)
+    assert is_linear(markup, piece, sizes=(25_000, 100_000), delta=100_000)
 
 
 @pytest.mark.parametrize("piece", [piece for piece in STORMS if piece not in ENDLESS_WORDS])
 def test_so_does_a_storm_that_comes_in_small_deltas(markup: MarkupPage, piece: str) -> None:
-    assert is_linear(markup, piece, (5_000, 20_000), 20)
+    assert is_linear(markup, piece, sizes=(5_000, 20_000), delta=20)
 
 
-def is_linear(markup: MarkupPage, piece: str, sizes: tuple[int, int], delta: int) -> bool:
+@pytest.mark.parametrize("start", ["*", "**", "`", "[", "![", "*a `b [c "])
+def test_a_mark_without_a_partner_is_given_up_after_a_while(markup: MarkupPage, start: str) -> None:
+    assert is_linear(markup, "word ", sizes=(5_000, 20_000), delta=20, start=f"{start}word ")
+
+
+def is_linear(markup: MarkupPage, piece: str, *, sizes: tuple[int, int], delta: int, start: str = "") -> bool:
     """Show two sizes, the second four times the first: linear work takes four times as long, not sixteen."""
-    rounds = [[markup.cpu_ms("storm", piece, size, delta) for size in sizes] for _ in range(3)]
+    rounds = [[markup.cpu_ms("storm", start, piece, size, delta) for size in sizes] for _ in range(3)]
     small = min(first for first, _second in rounds)
     large = min(second for _first, second in rounds)
     return large < 8 * max(small, 1)

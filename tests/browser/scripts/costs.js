@@ -45,9 +45,9 @@ export function growAnswer(size, { withLayout }) {
   return (stream.text.length - before) / 4;
 }
 
-/** Show `piece` over and over, up to a size, in deltas. */
-export function storm(piece, size, delta) {
-  const text = piece.repeat(Math.ceil(size / piece.length)).slice(0, size);
+/** Show a text that begins with `start` and goes on with `piece`, over and over, up to a size, in deltas. */
+export function storm(start, piece, size, delta) {
+  const text = start + piece.repeat(Math.ceil(size / piece.length)).slice(0, size);
   const stream = new MarkupStream(document.createElement("div"), { labels });
   for (let at = 0; at < text.length; at += delta) stream.append(text.slice(at, at + delta));
   stream.finish();
