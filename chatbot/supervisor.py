@@ -32,6 +32,7 @@ REDIS_READY_S, WEB_READY_S, MODEL_READY_S = 10.0, 60.0, 60.0
 ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Say = Callable[[str], None]
+WhenReady = Callable[[bool], Iterable[str]]  # told whether the local model runs
 
 
 class CannotServeError(Exception):
@@ -50,7 +51,7 @@ class Plan:
     read_ahead: str
 
 
-def serve(plan: Plan, *, say: Say, when_ready: Callable[[], Iterable[str]]) -> int:
+def serve(plan: Plan, *, say: Say, when_ready: WhenReady) -> int:
     """Run everything until a signal ends it; return the exit code.
 
     `when_ready` gives the lines to print once the first page can be asked for. Raises
@@ -143,7 +144,7 @@ class _Supervisor:
 
     # Its life
 
-    async def run(self, when_ready: Callable[[], Iterable[str]]) -> int:
+    async def run(self, when_ready: WhenReady) -> int:
         for each in ENDING_SIGNALS:
             asyncio.get_running_loop().add_signal_handler(each, self._hear)
         self._life = asyncio.create_task(self._live(when_ready))
@@ -158,14 +159,14 @@ class _Supervisor:
             await self._stopping
         return self._exit_code
 
-    async def _live(self, when_ready: Callable[[], Iterable[str]]) -> None:
+    async def _live(self, when_ready: WhenReady) -> None:
         """Start everything, the first page first, and go on until cancelled."""
         await asyncio.gather(*(child.start() for child in self._redis))
         await asyncio.gather(*(child.until_ready() for child in self._redis))
         await asyncio.gather(*(child.start() for child in [*self._web, *self._model]))
         await self._web[0].until_ready()  # they share the socket: one that answers is a page that opens
         await self._await_model()
-        for line in when_ready():
+        for line in when_ready(self._address is not None):
             self._say(line)
         await asyncio.gather(*(child.start() for child in self._workers))
         if self._address is not None:

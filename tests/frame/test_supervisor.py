@@ -75,6 +75,17 @@ def test_what_is_there_already_is_not_started(serve: Serve) -> None:
     redis_server.close()
 
 
+def test_it_goes_on_without_a_local_model_that_does_not_run_here(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "xllamacpp.py").write_text("raise ImportError('There is no build for this platform.')")
+
+    served = serve(PYTHONPATH=str(tmp_path)).until_ready()
+
+    served.with_all("redis", "web", "worker after", "worker long", "beat")
+    assert "The local model ended with 1 before it answered. Going on without it." in served.said
+    assert "OPENAI_API_KEY" in served.said
+    assert "SmolLM2" not in served.said
+
+
 def test_a_killed_supervisor_takes_everything_with_it(serve: Serve) -> None:
     served = serve().until_ready()
     served.with_all(*EVERYTHING)

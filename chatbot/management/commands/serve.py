@@ -43,7 +43,11 @@ class Command(BaseCommand):
             )
             self._say("Starting the processes …")
             code = supervisor.serve(
-                plan, say=self._say, when_ready=lambda: _welcome(address, logins, needs_local=needs_local)
+                plan,
+                say=self._say,
+                when_ready=lambda has_local: _welcome(
+                    address, logins, needs_local=needs_local, has_local=has_local
+                ),
             )
         except (config.ConfigError, listening.CannotListenError, supervisor.CannotServeError) as error:
             raise SystemExit(str(error)) from error
@@ -70,16 +74,16 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def _welcome(address: str, logins: list[str], *, needs_local: bool) -> Iterator[str]:
+def _welcome(address: str, logins: list[str], *, needs_local: bool, has_local: bool) -> Iterator[str]:
     yield ""
     yield f"Ready.  Chat:     {address}"
     yield f"        Console:  {address}console/"
     for line in logins:
         yield f"        {line}"
-    if needs_local and localmodel.is_installed():
+    if has_local:
         yield "        Model:    SmolLM2-135M on this machine, for demonstration only."
     elif needs_local:
-        yield "        Model:    none; this platform has no build of the small one for demonstration."
+        yield "        Model:    none; the small one for demonstration does not run here."
     if needs_local:
         yield "                  For a real service set OPENAI_API_KEY, or edit config.yaml, and start again."
     yield "        Stop:     Ctrl-C"
