@@ -60,14 +60,17 @@ $(MADE): requirements-uv.txt
 	@command -v git > /dev/null || { echo "git is missing: install it, with \`apt-get install git\` on Debian."; exit 1; }
 	@for python in python3 python3.12 python3.11; do \
 		$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2> /dev/null || continue; \
-		$$python -c 'import ensurepip, venv' 2> /dev/null || { \
-			echo "Python's venv is missing: install it, with \`apt-get install python3-venv\` on Debian."; exit 1; }; \
+		$$python -c 'import ensurepip, venv' 2> /dev/null || { lacks_venv=yes; continue; }; \
 		echo "Making .venv with $$($$python --version) …"; \
-		$$python -m venv .venv && exec $(BIN)/python -m pip install -qq --disable-pip-version-check \
-			--no-deps --require-hashes -r requirements-uv.txt && exec touch $@; \
-		exit 1; \
+		$$python -m venv .venv && $(BIN)/python -m pip install -qq --disable-pip-version-check \
+			--no-deps --require-hashes -r requirements-uv.txt; \
+		exit; \
 	done; \
-	echo "Python 3.11 or 3.12 is missing: install it, with \`apt-get install python3 python3-venv\` on Debian 12."; exit 1
+	if [ -n "$$lacks_venv" ]; then \
+		echo "Python's venv is missing: install it, with \`apt-get install python3-venv\` on Debian."; \
+	else \
+		echo "Python 3.11 or 3.12 is missing: install it, with \`apt-get install python3 python3-venv\` on Debian 12."; \
+	fi; exit 1
 	@touch $@
 
 $(INSTALLED): $(MADE) requirements.txt requirements-model.txt
