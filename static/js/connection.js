@@ -19,6 +19,7 @@ const QUIET_MS = 25_000; // proxies cut silent sockets after 60 s
 const PONG_WITHIN_MS = 6_000;
 const PONG_WITHIN_OFFLINE_MS = 1_000; // the browser says that there is no network; loopback may work all the same
 const FIRST_DELAY_MS = 400;
+const DELAY_GROWTH = 1.5; // gentle, so that a restart of some seconds is hardly noticed
 const LONGEST_DELAY_MS = 20_000;
 const STEADY_MS = 5_000; // a socket that lived so long was a success
 const FLOOD_DELAY_MS = 11_000; // frames are counted over 10 s
@@ -134,7 +135,7 @@ export class Connection extends EventTarget {
   #waitAndOpen(atLeast_ms) {
     if (Date.now() - this.#readyAt > STEADY_MS) this.#failures = 0;
     this.#readyAt = Infinity;
-    const grown_ms = navigator.onLine ? FIRST_DELAY_MS * 2 ** this.#failures : LONGEST_DELAY_MS; // `online` hurries us
+    const grown_ms = navigator.onLine ? FIRST_DELAY_MS * DELAY_GROWTH ** this.#failures : LONGEST_DELAY_MS; // `online` hurries us
     const ceiling_ms = Math.min(LONGEST_DELAY_MS, grown_ms);
     this.#failures += 1;
     this.#notBefore = Date.now() + atLeast_ms;

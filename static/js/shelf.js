@@ -64,8 +64,10 @@ export class Shelf extends EventTarget {
    * @param {import("./frames.js").Message} message
    */
   touch({ id, title, status }, message) {
-    if (this.query && !this.#has(id)) return;
-    const line = { id, title, status, last_message_at: message.created_at ?? "", last_line: lineOf(message.text) };
+    const known = this.items.find((item) => item.id === id);
+    if (this.query && !known) return; // it was not searched for
+    const last_line = lineOf(message.text) || (known?.last_line ?? "");
+    const line = { id, title, status, last_message_at: message.created_at ?? "", last_line };
     this.items = [line, ...this.items.filter((item) => item.id !== id)];
     this.dispatchEvent(new Event("change"));
   }

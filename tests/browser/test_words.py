@@ -134,6 +134,7 @@ def test_a_chinese_page_has_no_english_left(visitors: Visitors, stage: Stage) ->
     tab, line = arrive(visitors, stage, "zh-hans")
     line.say(ready(CONVERSATION, [question("m1", "你好", 1), answered("m2", "可以。", 2, "t1")]))
     expect(tab.locator(".answer")).to_have_text("可以。")
+    expect(tab.locator(".composer > p").last).to_have_text("您正在与 AI 对话，回答可能有误。隐私说明")
 
     named = tab.evaluate(
         """() => [...document.querySelectorAll("[aria-label], [title], [placeholder], button, label, legend")]
