@@ -12,6 +12,8 @@ from typing import Any
 from chatbot.providers.messages import ChatMessage, CompletionRequest, JsonSchema, Parameters
 from chatbot.providers.parameters import RANGED, Range
 
+ANY_NUMBER = 1000  # of stop sequences: more than anybody has
+
 # In front of an answer that nobody asked for, where a conversation must begin with the visitor.
 SILENCE = ChatMessage("user", "…")
 
@@ -56,7 +58,7 @@ ALL = Capabilities(
     max_output_tokens=True,
     frequency_penalty=(-2.0, 2.0),
     presence_penalty=(-2.0, 2.0),
-    stop=1000,
+    stop=ANY_NUMBER,
     json_object=True,
     json_schema=True,
     reasoning_effort=True,

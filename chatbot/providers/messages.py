@@ -58,13 +58,16 @@ class Usage:
     """Token counts of one completion, counted inclusively.
 
     Cached tokens are part of `input_tokens`, reasoning tokens part of `output_tokens`; adapters
-    normalise. None is unknown, never zero. `kind` says how the two main counts came about.
+    normalise. None is unknown, never zero. `kind` says how the two main counts came about. The billed
+    counts are None where all that is used is billed, which is nearly everywhere.
     """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_input_tokens: int | None = None
     reasoning_tokens: int | None = None
+    billed_input_tokens: int | None = None
+    billed_output_tokens: int | None = None
     kind: UsageKind = "unknown"
 
 

@@ -22,7 +22,7 @@ from chatbot.providers.base import ModelTraits, Target
 from chatbot.providers.bodies import parse
 from chatbot.providers.capabilities import Capabilities
 from chatbot.providers.errors import ProviderError, TryLater
-from chatbot.providers.events import CompletionFinished, ReasoningDelta, TextDelta
+from chatbot.providers.events import CompletionFinished
 from chatbot.providers.http import HttpProvider
 from chatbot.providers.keyed import KeyedSettings
 from chatbot.providers.messages import (
@@ -35,7 +35,7 @@ from chatbot.providers.messages import (
 from chatbot.providers.openai_errors import failure, raise_reported
 from chatbot.providers.parameters import RANGED
 from chatbot.providers.sse import Event
-from chatbot.providers.thinking import ThinkFilter
+from chatbot.providers.thinking import TagReader, ThinkFilter
 from chatbot.providers.tokens import TokenStore
 from chatbot.providers.transport import Transport
 from chatbot.providers.wire import Call, Reader, Wire
@@ -181,12 +181,11 @@ class ChatWire(Wire):
         return orjson.dumps(body)
 
 
-class ChatReader(Reader):
+class ChatReader(TagReader):
     """Reads chunks, or one whole answer."""
 
     def __init__(self, think: ThinkFilter | None = None) -> None:
-        super().__init__()
-        self._think = think
+        super().__init__(think)
         self._refused = False
 
     def take(self, event: Event) -> None:
@@ -217,11 +216,6 @@ class ChatReader(Reader):
             self.finish = "content_filter"
         return super().end()
 
-    def deltas(self) -> list[TextDelta | ReasoningDelta]:
-        if self._think and (self.finish or self.done):
-            self._apart(self._think.end())
-        return super().deltas()
-
     def choice(self, choice: Mapping[str, Any], part: str) -> None:
         if delta := choice.get(part):
             if len(delta) > 1 or "content" not in delta:  # most deltas are `content` alone
@@ -238,14 +232,8 @@ class ChatReader(Reader):
                     self.think("".join(piece.get("text", "") for piece in part["thinking"]))
                 else:
                     self._content(part.get("text", ""))
-        elif self._think:
-            self._apart(self._think.feed(text))
         else:
-            self.say(text)
-
-    def _apart(self, parts: list[tuple[bool, str]]) -> None:
-        for is_thinking, text in parts:
-            (self.think if is_thinking else self.say)(text)
+            self.content(text)
 
     def _beside_content(self, delta: Mapping[str, Any]) -> None:
         """DeepSeek, vLLM and Qwen call thinking `reasoning_content`, OpenRouter `reasoning`."""

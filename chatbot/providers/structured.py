@@ -8,7 +8,7 @@ import itertools
 import re
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import orjson
@@ -99,7 +99,7 @@ def read(said: str, wanted: JsonSchema | str) -> tuple[str, str | None]:
 def together(first: Usage, second: Usage) -> Usage:
     """What two requests have used; exact only if both are, and never less than what is known."""
     kinds = {first.kind, second.kind}
-    names = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens")
+    names = [one.name for one in fields(Usage) if one.name != "kind"]
     counts: dict[str, int | None] = {}
     for name in names:
         known = [count for one in (first, second) if (count := getattr(one, name)) is not None]

@@ -1,5 +1,8 @@
 """Keeps `<think>…</think>` text apart from the answer, however the stream cuts the tags."""
 
+from chatbot.providers.events import ReasoningDelta, TextDelta
+from chatbot.providers.wire import Reader
+
 OPEN, CLOSE = "<think>", "</think>"
 
 
@@ -43,6 +46,30 @@ class ThinkFilter:
         if text:
             self._at_start = False
             parts.append((self._is_thinking, text))
+
+
+class TagReader(Reader):
+    """A reader of answers in which thinking may stand between tags. `think` None: it does not."""
+
+    def __init__(self, think: ThinkFilter | None = None) -> None:
+        super().__init__()
+        self._think = think
+
+    def content(self, text: str) -> None:
+        """Add a piece of the answer, tags and all."""
+        if self._think:
+            self._apart(self._think.feed(text))
+        else:
+            self.say(text)
+
+    def deltas(self) -> list[TextDelta | ReasoningDelta]:
+        if self._think and (self.finish or self.done):
+            self._apart(self._think.end())
+        return super().deltas()
+
+    def _apart(self, parts: list[tuple[bool, str]]) -> None:
+        for is_thinking, text in parts:
+            (self.think if is_thinking else self.say)(text)
 
 
 def _overlap(text: str, tag: str) -> int:
