@@ -7,7 +7,8 @@ from typing import Protocol
 
 from chatbot.providers.capabilities import Capabilities
 from chatbot.providers.events import ProviderEvent
-from chatbot.providers.messages import CompletionRequest, Parameters
+from chatbot.providers.keys import Secret
+from chatbot.providers.messages import CompletionRequest, Parameters, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,16 +66,22 @@ class Target:
 
     `name` is the row's name, `model` the service's own word for it. `context_tokens` bounds prompt
     and answer together; None is unknown. `max_output_tokens` is both default and bound of the
-    answer. `stream` False asks for the whole answer at once."""
+    answer. `stream` False asks for the whole answer at once. `limits` are the row's own, counted for
+    it alone; `service_limits` are its provider's, counted for all rows without their own. `key` is the
+    one to use for this call, None leaves the choice to the provider. `address` tells apart services
+    that had the same names at different times."""
 
     name: str
     provider: "Provider"
     model: str
+    address: str = ""
     context_tokens: int | None = None
     max_output_tokens: int | None = None
     parameters: Parameters = field(default_factory=Parameters)
     timeouts: Timeouts = field(default_factory=Timeouts)
     limits: CallLimits = field(default_factory=CallLimits)
+    service_limits: CallLimits = field(default_factory=CallLimits)
+    key: Secret | None = None
     stream: bool = True
     traits: ModelTraits = field(default_factory=ModelTraits)
 
@@ -103,18 +110,50 @@ class Provider(Protocol):
         ...
 
 
+class Admission(Protocol):
+    """A call that was let through. `target` is the one to ask."""
+
+    @property
+    def target(self) -> Target: ...
+
+    def began(self) -> None:
+        """Note that the first delta has come; may be said again."""
+        ...
+
+    def finished(self, usage: Usage) -> None:
+        """Note that the answer is whole, and what it cost."""
+        ...
+
+
 class Gate(Protocol):
     """Lets calls through to a target: breakers and client-side limits stand here."""
 
-    def admit(self, target: Target, request: CompletionRequest) -> AbstractAsyncContextManager[None]:
+    def admit(
+        self, target: Target, request: CompletionRequest, *, within_s: float
+    ) -> AbstractAsyncContextManager[Admission]:
         """Enter before the request, leave after its last event: the exception that leaves with it
-        (ProviderError, or None for a whole answer) is the call's outcome. May wait a bounded time,
-        then raises TryLater (`limited`, `unavailable`): the next target is asked."""
+        (ProviderError, or None for a whole answer) is the call's outcome. May wait for a bounded time,
+        at most `within_s`, then raises TryLater (`limited`, `unavailable`): the next target is asked."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unwatched:
+    """An admission of which nobody wants to hear."""
+
+    target: Target
+
+    def began(self) -> None:
+        """Nobody hears it."""
+
+    def finished(self, usage: Usage) -> None:
+        """Nobody hears it."""
 
 
 class OpenGate:
     """Lets every call through."""
 
-    def admit(self, target: Target, request: CompletionRequest) -> AbstractAsyncContextManager[None]:
-        return nullcontext()
+    def admit(
+        self, target: Target, request: CompletionRequest, *, within_s: float
+    ) -> AbstractAsyncContextManager[Admission]:
+        return nullcontext(Unwatched(target))

@@ -9,9 +9,16 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
-from chatbot.providers.base import Gate, OpenGate, Target
+from chatbot.providers.base import Admission, Gate, OpenGate, Target
 from chatbot.providers.errors import NotUsable, ProviderError, RouteExhausted, TimedOut, TryLater
-from chatbot.providers.events import AttemptFailed, CompletionFinished, ProviderEvent, RouteEvent, TextDelta
+from chatbot.providers.events import (
+    AttemptFailed,
+    CompletionFinished,
+    ProviderEvent,
+    ReasoningDelta,
+    RouteEvent,
+    TextDelta,
+)
 from chatbot.providers.messages import CompletionRequest, Parameters
 from chatbot.providers.parameters import Limits, clamp, overlay
 
@@ -45,13 +52,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A row of `routes` in config.yaml. `total_s` bounds all attempts up to the first visible delta."""
+    """A row of `routes` in config.yaml. `total_s` bounds all attempts up to the first visible delta;
+    every call passes `gate`."""
 
     name: str
     steps: tuple[Step, ...]
     total_s: float = 60.0
     parameters: Parameters = field(default_factory=Parameters)
     limits: Limits = field(default_factory=Limits)
+    gate: Gate = field(default_factory=OpenGate)
 
     def parameters_for(self, target: Target, asked: Parameters) -> Parameters:
         """What `target` is told: `asked` over the route's over the model row's own, within the
@@ -75,7 +84,6 @@ async def stream(
     route: Route,
     compose: Compose,
     *,
-    gate: Gate | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     random: Callable[[], float] = _random.random,
@@ -84,12 +92,11 @@ async def stream(
 
     `compose` is awaited right before every request; its parameters are merged by
     `Route.parameters_for`. A ProviderError raised by it counts as that target's failure, anything
-    else ends the route. `gate` is entered after it. Until the first TextDelta a failure leads to
+    else ends the route. The route's gate is entered after it. Until the first TextDelta a failure leads to
     the next attempt; after it, the ProviderError is raised as it is. ReasoningDelta is not visible:
     it may be followed by an AttemptFailed. Raises RouteExhausted when nobody answered within
     `route.total_s`.
     """
-    gate = gate or OpenGate()
     deadline = clock() + route.total_s
     last: ProviderError = NotUsable(
         "not_configured",
@@ -104,9 +111,11 @@ async def stream(
                 asked = await compose(Attempt(number, target))
                 request = replace(asked, parameters=route.parameters_for(target, asked.parameters))
                 async with AsyncExitStack() as call:
-                    await call.enter_async_context(gate.admit(target, request))
+                    admission = await call.enter_async_context(
+                        route.gate.admit(target, request, within_s=deadline - clock())
+                    )
                     admitted = True
-                    answer = _in_time(target, request, deadline=deadline, clock=clock)
+                    answer = _in_time(admission, request, deadline=deadline, clock=clock)
                     async for event in await call.enter_async_context(aclosing(answer)):
                         visible = visible or isinstance(event, TextDelta)
                         yield event
@@ -129,10 +138,11 @@ async def stream(
 
 
 async def _in_time(
-    target: Target, request: CompletionRequest, *, deadline: float, clock: Callable[[], float]
+    admission: Admission, request: CompletionRequest, *, deadline: float, clock: Callable[[], float]
 ) -> AsyncGenerator[ProviderEvent, None]:
     """The target's events. Raises TimedOut when `deadline` passes before the first TextDelta, and
     TryLater when the answer turns out to be empty."""
+    target = admission.target
     async with aclosing(target.provider.stream(request, target=target)) as events:
         while True:
             try:
@@ -145,13 +155,20 @@ async def _in_time(
                 raise TimedOut("route", message) from None
             match event:
                 case TextDelta():
+                    admission.began()
                     break
+                case ReasoningDelta():
+                    admission.began()
                 case CompletionFinished(finish="stop" | "length" | "error"):
                     message = f"`{target.name}` gave an empty answer (`{event.finish_raw}`)."
                     raise TryLater("bad_response", message, request_id=event.request_id, usage=event.usage)
+                case CompletionFinished():
+                    admission.finished(event.usage)
+                    yield event
+                    return
             yield event
-            if isinstance(event, CompletionFinished):
-                return
         yield event
         async for event in events:
+            if isinstance(event, CompletionFinished):
+                admission.finished(event.usage)
             yield event

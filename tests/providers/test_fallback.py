@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chatbot.providers import fallback
-from chatbot.providers.base import OpenGate, Target
+from chatbot.providers.base import OpenGate, Target, Unwatched
 from chatbot.providers.errors import (
     IncompleteStream,
     ProviderError,
@@ -329,19 +329,22 @@ def test_the_gate_sees_every_call_and_how_it_ended() -> None:
 
     class Watched(OpenGate):
         @asynccontextmanager
-        async def admit(self, target: Target, request: CompletionRequest) -> Any:
+        async def admit(self, target: Target, request: CompletionRequest, *, within_s: float) -> Any:
             if target.name == "closed":
                 raise TryLater("unavailable", "The breaker is open.")
             try:
-                yield
+                yield Unwatched(target)
             except ProviderError as error:
                 outcomes.append((target.name, error.kind))
                 raise
             outcomes.append((target.name, None))
 
     journey = Journey(
-        target("closed", says("never")), target("a", fails("server")), target("b", says("Here"))
-    ).go(gate=Watched())
+        target("closed", says("never")),
+        target("a", fails("server")),
+        target("b", says("Here")),
+        gate=Watched(),
+    ).go()
 
     assert outcomes == [("a", "server"), ("a", "server"), ("b", None)]
     assert journey.failures[0] == (1, "unavailable")
