@@ -31,6 +31,12 @@ def test_an_answer_is_kept_out_of_caches_and_frames(client: Client) -> None:
     assert "camera=()" in answer.headers["Permissions-Policy"]
 
 
+def test_the_host_of_a_link_is_not_looked_up_before_a_click(client: Client) -> None:
+    answer = client.get(PAGE)
+
+    assert answer.headers["X-DNS-Prefetch-Control"] == "off"
+
+
 def test_the_policy_allows_nothing_inline_and_nothing_foreign(client: Client) -> None:
     policy = client.get(PAGE).headers["Content-Security-Policy"]
     directives = dict(part.split(" ", 1) for part in policy.split("; "))
