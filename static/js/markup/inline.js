@@ -1,9 +1,8 @@
 // What stands inside a paragraph, a heading or a cell: read into plain objects, from which `nodes.js` makes DOM nodes.
-// The cost is linear: every mark looks at most REACH characters for its partner, and at most OPEN_MAX are open at once.
 
-import { pairRuns, readRun, REACH } from "./delimiters.js";
-import { readReference, unescapeText } from "./entities.js";
-import { findMailboxes, readBareAddress, readTarget } from "./links.js";
+import { pairRuns } from "./delimiters.js";
+import { findMailboxes, readTarget } from "./links.js";
+import { Scan } from "./scan.js";
 
 /**
  * @typedef {{kind: "text" | "code", text: string} | {kind: "break"}
@@ -11,17 +10,10 @@ import { findMailboxes, readBareAddress, readTarget } from "./links.js";
  *   | {kind: "link", target: import("./links.js").Target | null, children: InlineNode[], isImage: boolean}} InlineNode
  */
 
-const SPECIAL = /[\\`*_~[\]<&\n]|!\[|:\/\/|www\./gi;
-const UNFINISHED_END = /(?:[*_~`]+|\\|&#?[0-9A-Za-z]{0,31}|!?\[|<|[\ud800-\udbff])$/;
-const UNFINISHED_AUTOLINK = /<[^\s<>]{0,2040}$/y;
-const AUTOLINK = /<([A-Za-z][A-Za-z0-9+.-]{1,31}:[^\s<>\x00-\x1f]{0,2000}|[\w.%+-]{1,64}@[\w.-]{1,255})>/y;
-const CODE_PROMISE = 100; // a code span without an end is shown as one while it is at most this long
-const BRACKETS_MAX = 32;
 const CUT_REACH = 200; // how far back in a single stretch of words a cut is looked for
-const CUT_AFTER = /[>=(){}|;,"#$^\u3001-\ud7ff\uf900-\ufefe\uff00-\uffff]/; // no address or mailbox begins before these
+const CUT_AFTER = /[>=(){}|;,"#$^\u3001-\ud7ff\uf900-\ufefe\uff00-\uffff]/; // no address or mailbox goes on after these
 const SPACE_OR_TAB = /[ \t]/;
 const MAILBOX_CHARACTER = /[\w.%+@-]/;
-const PUNCTUATION = /[!-/:-@[-`{-~]/;
 
 /**
  * Read `text` from `from` on.
@@ -35,15 +27,17 @@ export function parseInline(text, { from = 0, isOpen = false } = {}) {
   scan.run();
   const { nodes, pendingAt } = pairRuns(scan.tokens, { end: scan.end, isOpen });
   const cut = isOpen ? findCut(nodes, text, Math.min(pendingAt, scan.pendingAt)) : null;
-  const tailOptions = { linksBefore: scan.unsureAt, linksMailboxes: !isOpen };
-  if (!cut) return { settled: [], tail: tidy(nodes, tailOptions), offset: from };
-  const { index, offset } = cut;
-  const { text: words, at } = nodes[index];
-  const [before, after] = offset > at ? [textNode(words.slice(0, offset - at)), textNode(words.slice(offset - at))] : [];
+  const head = cut ? nodes.slice(0, cut.index) : [];
+  const rest = cut ? nodes.slice(cut.index) : nodes;
+  if (cut && cut.offset > rest[0].at) {
+    const [{ text: words, at }] = rest;
+    head.push(textNode(words.slice(0, cut.offset - at)));
+    rest[0] = textNode(words.slice(cut.offset - at));
+  }
   return {
-    settled: tidy([...nodes.slice(0, index), ...(before ? [before] : [])], { linksBefore: Infinity, linksMailboxes: true }),
-    tail: tidy([...(after ? [after] : [nodes[index]]), ...nodes.slice(index + 1)], tailOptions),
-    offset,
+    settled: tidy(head, { linksBefore: Infinity, linksMailboxes: true }),
+    tail: tidy(rest, { linksBefore: scan.unsureAt, linksMailboxes: !isOpen }),
+    offset: cut?.offset ?? from,
   };
 }
 
@@ -66,301 +60,15 @@ function findCut(nodes, text, limit) {
   return null;
 }
 
-/** Tell whether two nodes can be read apart: no run, no mailbox, and no white space before a line's end reaches across. */
-function isBoundary(/** @type {any} */ before, /** @type {any} */ after) {
+/**
+ * Tell whether two nodes can be read apart: no run, no mailbox, and no white space before a line's end reaches across.
+ * @param {any} before @param {any} after
+ */
+function isBoundary(before, after) {
   if (before.isSplit || after.isSplit) return false;
   const last = before.kind === "run" ? before.char : before.kind === "text" ? before.text.slice(-1) : "";
   const first = after.kind === "run" ? after.char : after.kind === "text" ? after.text.charAt(0) : "";
   return !SPACE_OR_TAB.test(last) && !(MAILBOX_CHARACTER.test(last) && MAILBOX_CHARACTER.test(first));
-}
-
-/** One walk over a text that finds everything but emphasis. */
-class Scan {
-  /** @param {string} text @param {number} from @param {boolean} isOpen */
-  constructor(text, from, isOpen) {
-    const unfinished = isOpen ? UNFINISHED_END.exec(text.slice(Math.max(from, text.length - 40))) : null;
-    this.end = text.length - (unfinished?.[0].length ?? 0);
-    this.text = text.slice(0, this.end);
-    this.at = from;
-    this.isOpen = isOpen;
-    /** @type {any[]} */
-    this.tokens = [];
-    /** The first place that what comes next may still change. */
-    this.pendingAt = unfinished ? this.end : Infinity;
-    /** The first place from which links may still turn into code or into the words of another link. */
-    this.unsureAt = Infinity;
-    /** @type {{token: any, index: number, at: number, isImage: boolean, isActive: boolean}[]} */
-    this.brackets = [];
-    /** @type {Map<number, number[]> | null} places of the runs of backticks, by length, the last one first */
-    this.ticks = null;
-  }
-
-  run() {
-    while (this.at < this.end) {
-      SPECIAL.lastIndex = this.at;
-      const found = SPECIAL.exec(this.text);
-      if (!found) break;
-      this.#special(found[0], found.index);
-    }
-    this.#raw(this.end);
-    for (const { token, at } of this.isOpen ? this.#openBrackets() : []) {
-      token.text = "";
-      this.#isUnsureFrom(at);
-    }
-  }
-
-  /** The brackets that may still begin a link. */
-  #openBrackets() {
-    return this.brackets.filter(({ at, isActive, isImage }) => (isActive || isImage) && this.end - at <= REACH);
-  }
-
-  /** @param {number} at */
-  #isPendingFrom(at) {
-    this.pendingAt = Math.min(this.pendingAt, at);
-  }
-
-  /** Brackets that are open here will be again, should what follows turn out to be code. @param {number} at */
-  #isUnsureFrom(at) {
-    const first = Math.min(at, ...this.#openBrackets().map((bracket) => bracket.at));
-    this.#isPendingFrom(first);
-    this.unsureAt = Math.min(this.unsureAt, first);
-  }
-
-  /** @param {string} mark @param {number} at */
-  #special(mark, at) {
-    if (mark === "://") {
-      const scheme = /https?$/i.exec(this.text.slice(Math.max(this.at, at - 5), at))?.[0] ?? "";
-      return this.#bareAddress(at - scheme.length, at + 1);
-    }
-    if (mark.length === 4) return this.#bareAddress(at, at + 4);
-    this.#raw(at);
-    if (mark === "\\") this.#escape();
-    else if (mark === "`") this.#code();
-    else if (mark === "[" || mark === "![") this.#bracket(mark);
-    else if (mark === "]") this.#closeBracket();
-    else if (mark === "<") this.#autolink();
-    else if (mark === "&") this.#reference();
-    else if (mark === "\n") this.#break(1);
-    else this.#emphasis(mark);
-  }
-
-  /** Take the characters up to `end` as they are. @param {number} end */
-  #raw(end) {
-    if (end > this.at) this.tokens.push({ kind: "text", text: this.text.slice(this.at, end), at: this.at, isRaw: true });
-    this.at = Math.max(this.at, end);
-  }
-
-  /** @param {string} text what is shown @param {number} size what it takes in the source */
-  #words(text, size) {
-    this.tokens.push({ kind: "text", text, at: this.at });
-    this.at += size;
-  }
-
-  #escape() {
-    const next = this.text.charAt(this.at + 1);
-    if (next === "\n") this.#break(2);
-    else if (PUNCTUATION.test(next)) this.#words(next, 2);
-    else this.#words("\\", 1);
-  }
-
-  /** @param {number} size */
-  #break(size) {
-    const last = this.tokens.at(-1);
-    if (last?.isRaw) last.text = withoutSpaceEnd(last.text);
-    this.tokens.push({ kind: "break", at: this.at });
-    this.at += size;
-  }
-
-  #reference() {
-    const read = readReference(this.text, this.at);
-    this.#words(read?.text ?? "&", read ? read.end - this.at : 1);
-  }
-
-  /** @param {string} char */
-  #emphasis(char) {
-    let end = this.at + 1;
-    while (this.text[end] === char) end += 1;
-    this.tokens.push(readRun(this.text, this.at, end - this.at));
-    this.at = end;
-  }
-
-  #code() {
-    const start = this.at;
-    let inside = start + 1;
-    while (this.text[inside] === "`") inside += 1;
-    const size = inside - start;
-    const close = this.#nextTicks(size, inside);
-    if (close !== undefined && close - start <= REACH) {
-      this.tokens.push({ kind: "code", text: codeText(this.text.slice(inside, close)), at: start });
-      this.at = close + size;
-      return;
-    }
-    const isPending = this.isOpen && this.end - start <= REACH;
-    if (isPending) {
-      this.#isUnsureFrom(start);
-      const rest = this.text.slice(inside);
-      if (rest && rest.length <= CODE_PROMISE && !rest.includes("\n")) {
-        this.tokens.push({ kind: "code", text: codeText(rest), at: start });
-        this.at = this.end;
-        return;
-      }
-    }
-    this.#words("`".repeat(size), size);
-  }
-
-  /** @param {number} size @param {number} from @returns {number | undefined} */
-  #nextTicks(size, from) {
-    if (!this.ticks) {
-      this.ticks = new Map();
-      for (const { index, 0: ticks } of [...this.text.slice(from).matchAll(/`+/g)].reverse()) {
-        const places = this.ticks.get(ticks.length) ?? [];
-        places.push(from + index);
-        this.ticks.set(ticks.length, places);
-      }
-    }
-    const places = this.ticks.get(size) ?? [];
-    while (places.length && places[places.length - 1] < from) places.pop();
-    return places.at(-1);
-  }
-
-  /** @param {string} mark */
-  #bracket(mark) {
-    const token = { kind: "text", text: mark, at: this.at };
-    this.brackets.push({ token, index: this.tokens.length, at: this.at, isImage: mark !== "[", isActive: true });
-    if (this.brackets.length > BRACKETS_MAX) this.brackets.shift();
-    this.tokens.push(token);
-    this.at += mark.length;
-  }
-
-  #closeBracket() {
-    const opener = this.brackets.pop();
-    if (!opener || !(opener.isActive || opener.isImage) || this.at - opener.at > REACH) return this.#words("]", 1);
-    const read = this.at + 1 === this.end ? "unfinished" : readAddress(this.text, this.at + 1);
-    if (read === "unfinished" && this.isOpen) {
-      opener.token.text = "";
-      this.#isUnsureFrom(opener.at);
-      this.at = this.end;
-    } else if (read === null || read === "unfinished") {
-      this.#words("]", 1);
-    } else {
-      const children = pairRuns(this.tokens.splice(opener.index).slice(1), { end: this.at, isOpen: false }).nodes;
-      if (!opener.isImage) this.brackets.forEach((outer) => (outer.isActive = false));
-      this.at = opener.at;
-      this.#link(read.address, opener.isImage ? children : withoutLinks(children), read.end, opener.isImage);
-    }
-  }
-
-  #autolink() {
-    AUTOLINK.lastIndex = UNFINISHED_AUTOLINK.lastIndex = this.at;
-    const address = AUTOLINK.exec(this.text)?.[1] ?? "";
-    const href = address.includes(":") ? address : `mailto:${address}`;
-    if (address && readTarget(href)) {
-      this.#link(href, [textNode(address)], this.at + address.length + 2, false);
-      return;
-    }
-    const isUnfinished = this.isOpen && UNFINISHED_AUTOLINK.test(this.text);
-    if (isUnfinished) this.#isUnsureFrom(this.at);
-    this.#words(isUnfinished && startsAddress(this.text.slice(this.at + 1)) ? "" : "<", 1);
-  }
-
-  /** @param {number} start of what may be an address @param {number} next where to go on if it is none */
-  #bareAddress(start, next) {
-    const read = readBareAddress(this.text, start);
-    if (!read) return this.#raw(next);
-    this.#raw(start);
-    if (this.isOpen && read.isAtEnd) {
-      this.#isPendingFrom(start);
-      this.#words(this.text.slice(start), this.end - start);
-    } else if (readTarget(read.address)) {
-      this.#link(read.address, [textNode(read.words)], read.end, false);
-    } else {
-      this.#raw(read.address ? next : read.end);
-    }
-  }
-
-  /** @param {string} address @param {any[]} children @param {number} end @param {boolean} isImage */
-  #link(address, children, end, isImage) {
-    this.tokens.push({ kind: "link", target: readTarget(address), children, isImage, at: this.at });
-    this.at = end;
-  }
-}
-
-/** @param {string} text what has come of it */
-function startsAddress(text) {
-  return ["http:", "https:", "mailto:", "tel:"].some((scheme) => text.startsWith(scheme) || scheme.startsWith(text));
-}
-
-/**
- * Read `(address "title")`; the title is not used, it could say another place than the address.
- * @param {string} text @param {number} at where `(` has to stand
- * @returns {{address: string, end: number} | "unfinished" | null}
- */
-function readAddress(text, at) {
-  if (text[at] !== "(") return null;
-  const start = skipSpace(text, at + 1);
-  const isPointed = text[start] === "<";
-  let place = isPointed ? start + 1 : start;
-  for (let depth = 0; ; place += 1) {
-    const char = text.charAt(place);
-    if (char === "") return "unfinished";
-    if (place - start > REACH) return null;
-    if (char === "\\" && PUNCTUATION.test(text.charAt(place + 1))) place += 1;
-    else if (isPointed && char === ">") break;
-    else if (isPointed ? "<\n".includes(char) : char < " " && !" \t\n".includes(char)) return null;
-    else if (isPointed) continue;
-    else if (" \t\n".includes(char)) break;
-    else if (char === "(" && ++depth > BRACKETS_MAX) return null;
-    else if (char === ")" && --depth < 0) break;
-  }
-  return readTitle(text, start, isPointed ? place + 1 : place);
-}
-
-/** @param {string} text @param {number} start of the address @param {number} end of the address */
-function readTitle(text, start, end) {
-  const written = text.slice(start, end);
-  const address = unescapeText(written.startsWith("<") ? written.slice(1, -1) : written);
-  let place = skipSpace(text, end);
-  const quote = { '"': '"', "'": "'", "(": ")" }[text.charAt(place)];
-  if (quote && place > end) {
-    for (place += 1; text.charAt(place) !== quote; place += 1) {
-      if (place >= text.length) return "unfinished";
-      if (place - end > REACH) return null;
-      if (text[place] === "\\") place += 1;
-    }
-    place = skipSpace(text, place + 1);
-  }
-  if (place >= text.length) return "unfinished";
-  return text[place] === ")" ? { address, end: place + 1 } : null;
-}
-
-/** @param {string} text @param {number} at */
-function skipSpace(text, at) {
-  while (at < text.length && " \t\n".includes(text[at])) at += 1;
-  return at;
-}
-
-/** @param {string} written */
-function codeText(written) {
-  const text = written.replaceAll("\n", " ");
-  return /^ .* $/.test(text) && text.trim() ? text.slice(1, -1) : text;
-}
-
-/** A link holds no link: what stands inside is its words. @param {any[]} nodes @returns {any[]} */
-function withoutLinks(nodes) {
-  return nodes.flatMap((node) => {
-    if (node.kind === "link" && !node.isImage) return node.children;
-    return node.children ? [{ ...node, children: withoutLinks(node.children) }] : [node];
-  });
-}
-
-/**
- * Leave out spaces and tabs at the end (and no other white space: a text may be cut after that).
- * @param {string} text
- */
-export function withoutSpaceEnd(text) {
-  let end = text.length;
-  while (end > 0 && (text[end - 1] === " " || text[end - 1] === "\t")) end -= 1;
-  return text.slice(0, end);
 }
 
 /**
@@ -372,7 +80,8 @@ function tidy(tokens, options) {
   const nodes = [];
   let words = "";
   const flush = () => {
-    nodes.push(...(options.linksMailboxes ? withMailboxes(words) : words ? [textNode(words)] : []));
+    if (!words) return;
+    for (const node of options.linksMailboxes ? withMailboxes(words) : [textNode(words)]) nodes.push(node);
     words = "";
   };
   for (const token of tokens) {

@@ -133,3 +133,13 @@ export function splitCells(row, most = COLUMNS_MAX + 1) {
   if (last.trim()) cells.push(last.endsWith("|") && !last.endsWith("\\|") ? last.slice(0, -1) : last);
   return cells.map((cell) => cell.trim().replaceAll("\\|", "|"));
 }
+
+/**
+ * Leave out spaces and tabs at the end (and no other white space: a text may be cut after that).
+ * @param {string} text
+ */
+export function withoutSpaceEnd(text) {
+  let end = text.length;
+  while (end > 0 && (text[end - 1] === " " || text[end - 1] === "\t")) end -= 1;
+  return text.slice(0, end);
+}

@@ -1,7 +1,6 @@
 // Paragraphs and headings: leaves that hold nothing but words.
 
-import { withoutSpaceEnd } from "./inline.js";
-import { splitCells } from "./lines.js";
+import { splitCells, withoutSpaceEnd } from "./lines.js";
 import { make } from "./nodes.js";
 import { Table } from "./tables.js";
 import { InlineView } from "./view.js";

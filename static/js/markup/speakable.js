@@ -3,6 +3,7 @@
 import { parseInline, wordsOf } from "./inline.js";
 import { readDelimiterRow, readFence, readHeading, readMarker, readRule, splitCells } from "./lines.js";
 
+const DEPTH_MAX = 16;
 const LEFT_OVER = /\*\*|__|~~|`+/g; // the other half stands in another piece
 
 /**
@@ -23,22 +24,25 @@ export function speakable(text) {
 
 /** @param {string} line */
 function speakLine(line) {
-  const text = withoutMarks(line);
+  const text = withoutMarks(line.trim());
   if (readRule(text, true) || readDelimiterRow(text, true)) return "";
   const cells = text.startsWith("|") ? splitCells(text) : [text];
   return cells.map((cell) => wordsOf(parseInline(cell).tail).replace(LEFT_OVER, "").trim()).join(", ");
 }
 
-/** Leave out the marks of quotes, headings and lists; the numbers of a list stay. @param {string} line */
+/** Leave out the marks of quotes, lists and headings; the numbers of a list stay. @param {string} line */
 function withoutMarks(line) {
-  let text = line.trim();
-  for (let isMarked = true; isMarked; ) {
-    const heading = readHeading(text, true);
-    const marker = readRule(text, true) ? null : readMarker(text, true, false);
-    const size = text.startsWith(">") ? 1 : marker && typeof marker === "object" && marker.start === null ? marker.size : 0;
-    isMarked = size > 0;
-    if (isMarked) text = text.slice(size).trimStart();
-    else if (heading && typeof heading === "object") text = heading.text;
+  let text = line;
+  for (let depth = 0; depth < DEPTH_MAX && !readRule(text, true); depth += 1) {
+    const mark = text.startsWith(">") ? { start: null, size: 1 } : readMarker(text, true, false);
+    if (!isRead(mark) || mark.start !== null) break;
+    text = text.slice(mark.size).trimStart();
   }
-  return text;
+  const heading = readHeading(text, true);
+  return isRead(heading) ? heading.text : text;
+}
+
+/** @template T @param {T} read @returns {read is Exclude<T, null | symbol>} */
+function isRead(read) {
+  return typeof read === "object" && read !== null;
 }
