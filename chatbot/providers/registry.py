@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chatbot.providers import completions, openai, scripted
+from chatbot.providers import anthropic, cohere, completions, gemini, ollama, openai, scripted
 from chatbot.providers.base import ModelTraits, Provider, ServiceSettings, Timeouts
 from chatbot.providers.tokens import ProcessTokens, TokenStore
 
@@ -33,6 +33,11 @@ class Preset:
 KINDS: dict[str, Kind] = {
     "openai": Kind(openai.OpenAISettings, openai.build, openai.OpenAITraits),
     "completions": Kind(openai.OpenAISettings, completions.build),
+    "anthropic": Kind(anthropic.AnthropicSettings, anthropic.build, anthropic.AnthropicTraits),
+    "gemini": Kind(gemini.GeminiSettings, gemini.build, gemini.GeminiTraits),
+    "cohere": Kind(cohere.CohereSettings, cohere.build, cohere.CohereTraits),
+    "ollama": Kind(ollama.OllamaSettings, ollama.build, ollama.OllamaTraits),
+    "ollama_generate": Kind(ollama.OllamaSettings, ollama.build_generate, ollama.OllamaTraits),
     "scripted": Kind(scripted.ScriptedSettings, scripted.build),
 }
 
@@ -44,11 +49,15 @@ PRESETS: dict[str, Preset] = {
     "azure": Preset(
         "openai", {"base_url": "", "auth_header": "api-key", "output_limit_field": "max_completion_tokens"}
     ),
-    "deepseek": Preset("openai", {"base_url": "https://api.deepseek.com/v1"}),
+    # Those with `json_mode` object know no schemas, or not for each of their models.
+    "deepseek": Preset("openai", {"base_url": "https://api.deepseek.com/v1", "json_mode": "object"}),
     # Newer accounts have an address of their own: https://{WorkspaceId}.cn-beijing.maas.aliyuncs.com/…
-    "qwen": Preset("openai", {"base_url": "https://dashscope.aliyuncs.com/compatible-mode/v1"}),
-    "glm": Preset("openai", {"base_url": "https://open.bigmodel.cn/api/paas/v4"}),
-    "kimi": Preset("openai", {"base_url": "https://api.moonshot.cn/v1"}),
+    "qwen": Preset(
+        "openai",
+        {"base_url": "https://dashscope.aliyuncs.com/compatible-mode/v1", "json_mode": "object"},
+    ),
+    "glm": Preset("openai", {"base_url": "https://open.bigmodel.cn/api/paas/v4", "json_mode": "object"}),
+    "kimi": Preset("openai", {"base_url": "https://api.moonshot.cn/v1", "json_mode": "object"}),
     # Refuses fields it does not know (422), stream_options among them, and sends usage unasked.
     "mistral": Preset("openai", {"base_url": "https://api.mistral.ai/v1", "include_usage": False}),
     "groq": Preset("openai", {"base_url": "https://api.groq.com/openai/v1"}),

@@ -74,6 +74,128 @@ SAMPLES: dict[str, Sample] = {
 }
 
 
+def _named(*chunks: Mapping[str, object]) -> bytes:
+    """Events that name themselves twice, as Anthropic's and Cohere's do."""
+    return b"".join(b"event: %b\n%b" % (str(chunk["type"]).encode(), sse(chunk)) for chunk in chunks)
+
+
+def _block(delta: Mapping[str, object]) -> bytes:
+    return _named({"type": "content_block_delta", "index": 0, "delta": delta})
+
+
+def _content(content: Mapping[str, object]) -> bytes:
+    return _named({"type": "content-delta", "index": 0, "delta": {"message": {"content": content}}})
+
+
+def _candidate(part: Mapping[str, object], **more: object) -> dict[str, object]:
+    return {"candidates": [{"content": {"role": "model", "parts": [part]}, "index": 0, **more}]}
+
+
+def _asks_gemini_stream(request: Request) -> bool:
+    return ":streamGenerateContent?alt=sse" in request.path
+
+
+def line(data: bytes) -> bytes:
+    """Data as a line of its own."""
+    return data + b"\n"
+
+
+def _lines(*objects: object) -> bytes:
+    return b"".join(line(orjson.dumps(one)) for one in objects)
+
+
+def _message(**message: object) -> object:
+    return {"model": "m", "message": {"role": "assistant", **message}, "done": False}
+
+
+DONE = {"done": True, "done_reason": "stop", "prompt_eval_count": 3, "eval_count": 2}
+
+SAMPLES |= {
+    "anthropic": Sample(
+        settings={"api_key": Secret("sk-very-secret-key")},
+        delta=lambda text: _block({"type": "text_delta", "text": text}),
+        thought=lambda text: _block({"type": "thinking_delta", "thinking": text}),
+        end=_named(
+            {"type": "content_block_stop", "index": 0},
+            {
+                "type": "message_delta",
+                "delta": {"stop_reason": "end_turn"},
+                "usage": {"input_tokens": 3, "output_tokens": 2},
+            },
+            {"type": "message_stop"},
+        ),
+        whole=lambda text: {
+            "type": "message",
+            "content": [{"type": "text", "text": text}],
+            "stop_reason": "end_turn",
+            "usage": {"input_tokens": 3, "output_tokens": 2},
+        },
+        comment=_named({"type": "ping"}) + b": keep-alive\n\n" + _named({"type": "news", "index": 0}),
+        strange=(b'{"type": "content_block_delta", "delta": 3}', b'{"content": [3]}'),
+    ),
+    "gemini": Sample(
+        settings={"api_key": Secret("sk-very-secret-key")},
+        delta=lambda text: sse(_candidate({"text": text})),
+        thought=lambda text: sse(_candidate({"text": text, "thought": True})),
+        end=sse(
+            {
+                **_candidate({"text": ""}, finishReason="STOP"),
+                "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 2},
+            }
+        ),
+        whole=lambda text: {
+            **_candidate({"text": text}, finishReason="STOP"),
+            "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 2},
+        },
+        strange=(b'{"candidates": 3}', b'{"candidates": [3]}'),
+        asks_stream=_asks_gemini_stream,
+    ),
+    "cohere": Sample(
+        settings={"api_key": Secret("sk-very-secret-key")},
+        delta=lambda text: _content({"text": text}),
+        thought=lambda text: _content({"thinking": text}),
+        end=_named(
+            {
+                "type": "message-end",
+                "delta": {
+                    "finish_reason": "COMPLETE",
+                    "usage": {"tokens": {"input_tokens": 3.0, "output_tokens": 2.0}},
+                },
+            }
+        )
+        + sse(b"[DONE]"),
+        whole=lambda text: {
+            "finish_reason": "COMPLETE",
+            "message": {"role": "assistant", "content": [{"type": "text", "text": text}]},
+            "usage": {"tokens": {"input_tokens": 3, "output_tokens": 2}},
+        },
+        strange=(b'{"type": "content-delta", "delta": 3}', b'{"finish_reason": 3}'),
+    ),
+    "ollama": Sample(
+        settings={"api_key": Secret("sk-very-secret-key")},
+        content_type="application/x-ndjson",
+        delta=lambda text: _lines(_message(content=text)),
+        thought=lambda text: _lines(_message(content="", thinking=text)),
+        end=_lines({"message": {"role": "assistant", "content": ""}, **DONE}),
+        whole=lambda text: {"message": {"role": "assistant", "content": text}, **DONE},
+        comment=b"\n",
+        frame=line,
+        strange=(b'{"message": 3}', b'{"done": true}'),
+    ),
+    "ollama_generate": Sample(
+        settings={"api_key": Secret("sk-very-secret-key")},
+        content_type="application/x-ndjson",
+        delta=lambda text: _lines({"response": text, "done": False}),
+        thought=lambda text: _lines({"response": "", "thinking": text, "done": False}),
+        end=_lines({"response": "", **DONE}),
+        whole=lambda text: {"response": text, **DONE},
+        comment=b"\n",
+        frame=line,
+        strange=(b'{"response": 3}', b'{"done": true}'),
+    ),
+}
+
+
 def reply(sample: Sample, *pieces: Piece, **more: Any) -> Reply:
     """An answer of this kind of service."""
     return Reply(headers={"content-type": sample.content_type}, pieces=pieces, **more)
