@@ -231,7 +231,7 @@ class Listener:
             return
         try:
             await asyncio.shield(getattr(self._pubsub, verb)(PREFIX + channel))
-        except (RedisError, OSError, TimeoutError):
+        except Exception:  # the connection is ending, for which redis-py has no error of its own
             self._pubsub = None  # run() notices and starts over with all channels
 
     async def run(self) -> None:
@@ -252,14 +252,12 @@ class Listener:
                     if notice is not None:
                         await self._heard(notice["channel"].decode()[len(PREFIX) :], notice["data"])
             except (RedisError, OSError, TimeoutError):
-                await asyncio.sleep(_AWAY_S / 2)
-            except Exception:  # redis-py has others for a connection that ends while it is in use
-                log.exception("listening failed")
-                await asyncio.sleep(_AWAY_S / 2)
+                pass
             finally:
                 self._pubsub = None
                 self._has_been_away = True
                 await pubsub.aclose()  # type: ignore[no-untyped-call]
+            await asyncio.sleep(_AWAY_S / 2)
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -297,10 +295,6 @@ class Reader:
             try:
                 await self._step()
             except (RedisError, OSError, TimeoutError):
-                await self._client.connection_pool.disconnect()
-                await asyncio.sleep(_AWAY_S / 2)
-            except Exception:
-                log.exception("reading failed")
                 await self._client.connection_pool.disconnect()
                 await asyncio.sleep(_AWAY_S / 2)
 

@@ -63,12 +63,7 @@ class Carrier:
         Returns None when the turn is not ours any more. Call `let_go` after it, whatever came of it.
         """
         turn = self.turn
-        self._answer = await self._live.begin(
-            turn_id=turn.id,
-            conversation_id=turn.conversation_id,
-            message_id=turn.message_id,
-            replaces=turn.replaces,
-        )
+        self._answer = await self._live.begin(turn.id, turn.conversation_id)
         await self._live.tell(turn.conversation_id, TurnStarted(turn.id, turn.message_id, turn.replaces))
         self._live.announce(turn.conversation_id, "started", turn.id)
         return await self._until_end(self._answer)

@@ -60,13 +60,11 @@ class Tab(Protocol):
 class Answer:
     """What has been shown so far of one turn's answer. `length` counts code points."""
 
-    __slots__ = ("_pieces", "conversation_id", "length", "message_id", "position", "replaces", "turn_id")
+    __slots__ = ("_pieces", "conversation_id", "length", "position", "turn_id")
 
-    def __init__(self, *, turn_id: str, conversation_id: str, message_id: str, replaces: str | None) -> None:
+    def __init__(self, turn_id: str, conversation_id: str) -> None:
         self.turn_id = turn_id
         self.conversation_id = conversation_id
-        self.message_id = message_id
-        self.replaces = replaces
         self.position: int | None = None
         self.length = 0
         self._pieces: list[str] = []
@@ -91,12 +89,8 @@ class LocalAnswer(Answer):
 
     __slots__ = ("_flush_timer", "_flushed", "_live")
 
-    def __init__(
-        self, live: "Live", *, turn_id: str, conversation_id: str, message_id: str, replaces: str | None
-    ) -> None:
-        super().__init__(
-            turn_id=turn_id, conversation_id=conversation_id, message_id=message_id, replaces=replaces
-        )
+    def __init__(self, live: "Live", turn_id: str, conversation_id: str) -> None:
+        super().__init__(turn_id, conversation_id)
         self._live = live
         self._flushed = 0
         self._flush_timer: asyncio.TimerHandle | None = None
@@ -236,14 +230,10 @@ class Live:
 
     # Answers written here
 
-    async def begin(
-        self, *, turn_id: str, conversation_id: str, message_id: str, replaces: str | None
-    ) -> LocalAnswer:
+    async def begin(self, turn_id: str, conversation_id: str) -> LocalAnswer:
         """Begin to write an answer; hear what others say about its conversation."""
         was_heard = conversation_id in self._tabs or conversation_id in self._written_in
-        answer = LocalAnswer(
-            self, turn_id=turn_id, conversation_id=conversation_id, message_id=message_id, replaces=replaces
-        )
+        answer = LocalAnswer(self, turn_id, conversation_id)
         self.unfollow(turn_id)
         self._writing[turn_id] = answer
         self._written_in.add(conversation_id)
@@ -299,20 +289,26 @@ class Live:
         """The answers that other processes write and tabs of this one show."""
         return list(self._following.values())
 
-    async def follow(
-        self, *, turn_id: str, conversation_id: str, message_id: str, replaces: str | None
-    ) -> None:
-        """Watch an answer that another process writes, from its beginning."""
+    def follow(self, turn_id: str, conversation_id: str) -> Answer | None:
+        """Show an answer that another process writes, from its beginning on.
+
+        None if that is no news: it is written or followed here, or has ended.
+        """
+        if self.shown(turn_id) is not None or turn_id in self._ended:
+            return None
+        answer = self._following[turn_id] = Answer(turn_id, conversation_id)
+        self._reader.follow(_stream(turn_id))
+        return answer
+
+    async def load(self, turn_id: str, conversation_id: str) -> None:
+        """Follow an answer, and know at once what was shown of it so far."""
         if self.shown(turn_id) is not None:
             return
-        answer = Answer(
-            turn_id=turn_id, conversation_id=conversation_id, message_id=message_id, replaces=replaces
-        )
-        for fields in await self._state.read_stream(_stream(turn_id)) or ():
-            _take(answer, fields)
-        if self.shown(turn_id) is None and turn_id not in self._ended:  # others may have come while we read
-            self._following[turn_id] = answer
-            self._reader.follow(_stream(turn_id))
+        entries = await self._state.read_stream(_stream(turn_id)) or ()
+        answer = self.follow(turn_id, conversation_id)
+        if answer is not None:  # else others have come while we read
+            for fields in entries:
+                _take(answer, fields)
 
     def note_end(self, turn_id: str) -> bool:
         """Note that a turn has ended, and follow it no longer; return whether that is news."""
@@ -329,7 +325,7 @@ class Live:
 
     async def left_behind(self, turn_id: str) -> str:
         """Return what a dead process had shown of its answer, as far as it is known."""
-        answer = Answer(turn_id=turn_id, conversation_id="", message_id="", replaces=None)
+        answer = Answer(turn_id, "")
         for fields in await self._state.read_stream(_stream(turn_id)) or ():
             _take(answer, fields)
         return answer.text

@@ -32,7 +32,7 @@ from conversations.events import (
 from conversations.lifecycle import TakenTurn, UnfinishedTurn
 from conversations.limits import TurnLimits
 from conversations.live import Live, Tab
-from conversations.models import Turn, TurnStatus
+from conversations.models import TurnStatus
 from conversations.routes import Routes
 
 log = structlog.get_logger(__name__)
@@ -301,7 +301,7 @@ class Runner:
             case "started" if self.live.is_watched(conversation_id):
                 row = await database.run(lifecycle.unfinished, conversation_id)
                 if row is not None and row.id == which:
-                    await self.follow(row)
+                    self.live.follow(row.id, conversation_id)
                     await self.live.tell(
                         conversation_id, TurnStarted(row.id, row.message_id, row.replaces_id)
                     )
@@ -313,15 +313,6 @@ class Runner:
     async def _tell_message(self, conversation_id: str, message: MessageView, *, is_new: bool) -> None:
         event = MessageAdded(message) if is_new else MessageChanged(message)
         await self.live.tell(conversation_id, event)
-
-    async def follow(self, row: Turn) -> None:
-        """Let this process's tabs see a turn that runs elsewhere."""
-        await self.live.follow(
-            turn_id=row.id,
-            conversation_id=row.conversation_id,
-            message_id=row.message_id,
-            replaces=row.replaces_id,
-        )
 
     async def _end_followed(self, conversation_id: str, turn_id: str) -> None:
         finished = await database.run(turns.ended, turn_id)

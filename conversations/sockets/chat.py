@@ -234,10 +234,11 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 return
             case TurnStarted() if event.turn_id == self._turn_id:
                 return
-            case TurnStarted() if self._turn_id is not None:
-                self._later(self.refresh())
-                return
             case TurnStarted():
+                shown = self._runner.live.shown(event.turn_id)
+                if self._turn_id is not None or (shown is not None and shown.length):
+                    self._later(self.refresh())
+                    return
                 self._turn_id = event.turn_id
             case TurnFinished() if event.turn_id == self._turn_id:
                 self._turn_id = None
@@ -294,7 +295,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 read_place, visitor_id, assistant.slug, self._conversation_id, self.locale
             )
             if place.turn is not None:
-                await self._runner.follow(place.turn)
+                await self._runner.live.load(place.turn.id, place.turn.conversation_id)
             if not self._tell_again:
                 break
         return place

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 
 from chatbot.providers.base import Target
+from chatbot.providers.capabilities import ALL, Capabilities
 from chatbot.providers.errors import ErrorKind, IncompleteStream, ProviderError, of_kind
 from chatbot.providers.events import CompletionFinished, ProviderEvent, ReasoningDelta, TextDelta
-from chatbot.providers.messages import CompletionRequest, FinishReason, Usage
+from chatbot.providers.messages import CompletionRequest, FinishReason, Parameters, Usage
 
 PATIENCE_S = 10.0
 EXACT = Usage(input_tokens=11, output_tokens=7, kind="exact")
@@ -57,6 +58,10 @@ class Puppet:
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self._news = asyncio.Event()
+
+    def capabilities(self, target: Target, asked: Parameters) -> Capabilities:
+        """Take everything."""
+        return ALL
 
     async def stream(
         self, request: CompletionRequest, *, target: Target

@@ -136,3 +136,30 @@ async def test_a_notice_that_goes_wrong_does_not_end_the_listening(
     (await puppet.asked("Where is it?")).say("On its way.").finish()
 
     await elsewhere.until(lambda: ("assistant", "final", "On its way.") in elsewhere.shown)
+
+
+async def test_a_start_heard_late_is_told_with_what_was_shown_meanwhile(
+    anna: Tab, elsewhere: Tab, other: Process, puppet: Puppet, tabs: Tabs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads the answer first, each tab gets the whole of it."""
+    answer = other._answer_notice
+    held: list[tuple[str, str, str]] = []
+
+    async def hold(conversation_id: str, what: str, which: str) -> None:
+        held.append((conversation_id, what, which))
+
+    monkeypatch.setattr(other, "_answer_notice", hold)
+    await anna.send("Where is it?", "c-1")
+    call = await puppet.asked("Where is it?")
+    call.say("On ")
+    await anna.sees("On ")
+    late = await tabs(other, token=anna.token)
+    await late.sees("On ")
+    monkeypatch.setattr(other, "_answer_notice", answer)
+    for notice in held:
+        await answer(*notice)
+    call.say("its way.")
+    for tab in (late, elsewhere):
+        await tab.sees("On its way.")
+
+    assert (elsewhere.gaps, elsewhere.repeats, late.gaps, late.repeats) == (0, 0, 0, 0)
