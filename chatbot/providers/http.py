@@ -9,11 +9,11 @@ from typing import ClassVar, TypeVar
 from chatbot.providers import retry_after, structured
 from chatbot.providers.base import Target
 from chatbot.providers.capabilities import Capabilities, fit
+from chatbot.providers.carrier import Carrier, Incoming
 from chatbot.providers.errors import IncompleteStream, ProviderError, TimedOut, TimeoutPhase, TryLater
 from chatbot.providers.events import ProviderEvent, TextDelta
 from chatbot.providers.keys import Secret, mask
 from chatbot.providers.messages import UNKNOWN_USAGE, CompletionRequest, Parameters
-from chatbot.providers.transport import Answer, Transport
 from chatbot.providers.watch import Watch
 from chatbot.providers.wire import Reader, Wire
 
@@ -44,7 +44,7 @@ class HttpProvider:
         self,
         name: str,
         wire: Wire,
-        transport: Transport,
+        transport: Carrier,
         *,
         base_url: str,
         secrets: Sequence[Secret] = (),
@@ -71,7 +71,7 @@ class HttpProvider:
         call, reader = self._wire.call(request, target), self._wire.reader(target)
         total_at = clock() + limits.total_s
         watch = Watch(min(clock() + limits.first_s, total_at) if target.stream else total_at)
-        answer: Answer | None = None
+        answer: Incoming | None = None
         begun = False
         HttpProvider.streams += 1
         try:
@@ -136,7 +136,7 @@ class HttpProvider:
     async def aclose(self) -> None:
         await self._transport.aclose()
 
-    async def _check(self, answer: Answer, target: Target) -> bool:
+    async def _check(self, answer: Incoming, target: Target) -> bool:
         """True when the answer is a stream, False when it is one piece of JSON. Raises what else it is."""
         if answer.status != OK:
             body = await answer.body(at_most=ERROR_BYTES)
@@ -164,7 +164,8 @@ class HttpProvider:
 
     def _complete(self, error: ProviderError, reader: Reader) -> None:
         """Add what only the provider knows, and take out what nobody may see."""
-        error.message = mask(error.message, self._secrets)
+        token = self._transport.token
+        error.message = mask(error.message, (*self._secrets, *([token] if token else [])))
         error.args = (error.message,)
         error.request_id = error.request_id or reader.request_id
         if error.usage is UNKNOWN_USAGE:

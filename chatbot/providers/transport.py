@@ -11,7 +11,6 @@ import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
 from functools import cache
 from types import SimpleNamespace
 
@@ -20,6 +19,7 @@ import httpx
 import yarl
 
 from chatbot.providers.auth import TokenFlow
+from chatbot.providers.carrier import Incoming
 from chatbot.providers.errors import NotUsable, ProviderError, TryLater
 from chatbot.providers.keys import Secret
 
@@ -43,7 +43,7 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 @cache
-def _trusted() -> ssl.SSLContext:
+def trusted() -> ssl.SSLContext:
     """The certificates we trust; reading them takes some 25 ms, once."""
     return httpx.create_ssl_context(trust_env=False)
 
@@ -73,16 +73,16 @@ class Transport:
         )
 
     async def post(self, url: str, body: bytes, *, headers: Mapping[str, str], connect_s: float) -> "Answer":
-        """Send a request and return the answer once its head is there. Raises TryLater (`unavailable`)
-        when no connection comes about in `connect_s`, or it breaks before the answer begins."""
         timeout = httpx.Timeout(None, connect=connect_s, pool=connect_s)
         request = self._client.build_request("POST", url, content=body, headers=headers, timeout=timeout)
         try:
             response = await self._client.send(request, stream=True)
         except aiohttp.ClientResponseError as error:
-            raise self._unavailable(error, connect_s) from None  # it names the URL, and a token may be in it
+            raise unavailable(
+                self._service, error, connect_s
+            ) from None  # it names the URL, and a token may be in it
         except (aiohttp.ClientError, OSError) as error:
-            raise self._unavailable(error, connect_s) from error
+            raise unavailable(self._service, error, connect_s) from error
         except ValueError as error:
             message = f"The key of `{self._service}` holds characters that no header can carry."
             raise NotUsable("auth", message) from error
@@ -91,39 +91,38 @@ class Transport:
 
     @property
     def token(self) -> Secret | None:
-        """The access token sent last, where there are any."""
         return self._auth.in_use if isinstance(self._auth, TokenFlow) else None
 
     async def aclose(self) -> None:
         await self._client.aclose()
 
-    def _unavailable(self, error: Exception, connect_s: float) -> ProviderError:
-        match error:
-            case aiohttp.ClientConnectorDNSError() | socket.gaierror():
-                reason = "its name is not known"
-            case aiohttp.ClientConnectorCertificateError():
-                reason = "its certificate is not trusted"
-            case aiohttp.ClientSSLError():
-                reason = "no TLS connection came about"
-            case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
-                reason = "the proxy did not connect"
-            case aiohttp.ServerTimeoutError() | TimeoutError():
-                reason = f"no connection came about in {connect_s:g} s"
-            case aiohttp.ClientConnectorError() | OSError() if error.errno is not None:
-                reason = os.strerror(error.errno).lower()
-            case aiohttp.ServerDisconnectedError():
-                reason = "it hung up without an answer"
-            case aiohttp.ClientResponseError():
-                message = f"`{self._service}` answered with something that is not HTTP."
-                return TryLater("bad_response", message)
-            case _:
-                reason = type(error).__name__
-        return TryLater("unavailable", f"`{self._service}` could not be reached: {reason}.")
+
+def unavailable(service: str, error: Exception, connect_s: float) -> ProviderError:
+    """Say why there is no connection."""
+    match error:
+        case aiohttp.ClientConnectorDNSError() | socket.gaierror():
+            reason = "its name is not known"
+        case aiohttp.ClientConnectorCertificateError() | ssl.SSLCertVerificationError():
+            reason = "its certificate is not trusted"
+        case aiohttp.ClientSSLError() | ssl.SSLError():
+            reason = "no TLS connection came about"
+        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
+            reason = "the proxy did not connect"
+        case aiohttp.ServerTimeoutError() | TimeoutError():
+            reason = f"no connection came about in {connect_s:g} s"
+        case aiohttp.ClientConnectorError() | OSError() if error.errno is not None:
+            reason = os.strerror(error.errno).lower()
+        case aiohttp.ServerDisconnectedError() | EOFError():
+            reason = "it hung up without an answer"
+        case aiohttp.ClientResponseError():
+            return TryLater("bad_response", f"`{service}` answered with something that is not HTTP.")
+        case _:
+            reason = type(error).__name__
+    return TryLater("unavailable", f"`{service}` could not be reached: {reason}.")
 
 
-class Answer:
-    """A response whose body has yet to be read, but for what has `begun`. `headers` takes names in any
-    case."""
+class Answer(Incoming):
+    """A response over HTTP. `begun` is what of its body has been read."""
 
     def __init__(self, response: aiohttp.ClientResponse, *, begun: bytes = b"") -> None:
         self._response = response
@@ -133,9 +132,6 @@ class Answer:
         self.headers: Mapping[str, str] = response.headers
 
     async def read(self) -> bytes:
-        """Return all bytes that have come, waiting for the first; empty at the end of the body.
-
-        Raises ConnectionError when the connection broke off before that."""
         if self._begun:
             begun, self._begun = self._begun, b""
             return begun
@@ -144,17 +140,7 @@ class Answer:
         except (aiohttp.ClientError, OSError) as error:
             raise ConnectionError("The connection broke off.") from error
 
-    async def body(self, *, at_most: int) -> bytes:
-        """Return the whole body, or its first `at_most` bytes."""
-        body = bytearray()
-        with suppress(ConnectionError):  # what has come is enough to say what went wrong
-            while len(body) < at_most and (piece := await self.read()):
-                body += piece
-        return bytes(body[:at_most])
-
     async def pause(self, until: float, *, hold_back: bool) -> None:
-        """Wait until `until` (loop time). With `hold_back` nothing is taken from the network meanwhile:
-        it waits in the kernel, and one wake-up fetches it all."""
         connection = self._response.connection
         network = connection and connection.transport
         if not network:
@@ -172,9 +158,7 @@ class Answer:
                 network.resume_reading()
 
     def close(self) -> None:
-        """Close the connection, unless the body was read to its end: then it is back in the pool.
-        Waits for nothing, so it is done even in a task that is being cancelled."""
-        self._response.close()
+        self._response.close()  # if its body was read to the end, the connection is back in the pool
 
 
 def _wake(sleeper: asyncio.Future[None]) -> None:
@@ -233,7 +217,7 @@ class _Bridge(httpx.AsyncBaseTransport):
     def _open(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=self._connections, keepalive_timeout=KEEP_ALIVE_S, ssl=_trusted()
+                limit=self._connections, keepalive_timeout=KEEP_ALIVE_S, ssl=trusted()
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             max_field_size=MAX_FIELD_BYTES,
