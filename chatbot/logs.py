@@ -33,6 +33,7 @@ QUIET = {
     "django.utils.autoreload": logging.WARNING,
     "celery.app.trace": logging.WARNING,  # "task succeeded" for every turn; tasks log their own events
     "celery.worker.strategy": logging.WARNING,
+    "celery.worker.consumer.connection": logging.WARNING,  # "connected", before the worker says "ready"
     "celery.beat": logging.WARNING,  # each task it sends
     "kombu": logging.WARNING,
     "daphne": logging.WARNING,  # which endpoints it configures
