@@ -187,24 +187,6 @@ async def test_headers_and_query_of_the_row_are_sent(service: Loopback) -> None:
     assert request.headers["accept-encoding"] == "identity"
 
 
-@pytest.mark.parametrize("vector", json.loads((WIRE / "http_errors.json").read_text("utf-8"))["errors"])
-async def test_an_error_answer_says_what_to_do(vector: Any, service: Loopback) -> None:
-    service.answers(json_reply(vector["status"], vector["body"], vector["headers"]))
-    provider = provider_at(service.url, "openai")
-
-    error = (await ask(provider)).error
-    await provider.aclose()
-
-    assert error is not None
-    expect = vector["expect"]
-    assert (error.kind, error.retryable, error.retry_after_s) == (
-        expect["kind"],
-        expect["retryable"],
-        expect["retry_after_s"],
-    )
-    assert error.request_id == vector["headers"].get("x-request-id")
-
-
 @pytest.mark.parametrize(
     ("status", "body", "kind"),
     [

@@ -8,10 +8,18 @@ import pytest
 
 from chatbot.providers.messages import UNKNOWN_USAGE, Usage
 from tests.providers.asking import ask, provider_at
-from tests.providers.loopback import Loopback, Reply, cut
+from tests.providers.loopback import Loopback, Reply, cut, json_reply
 
 WIRE = Path(__file__).parents[1] / "wire"
 KINDS = {"openai_chat": "openai", "openai_compatible": "openai", "openai_completions": "completions"}
+REQUEST_IDS = ("x-request-id", "request-id")
+
+
+def kind_of(recorded: Any) -> str:
+    """The kind of the registry that reads a case of a manifest."""
+    if recorded.get("api") == "generate":
+        return "ollama_generate"
+    return KINDS.get(recorded["provider"], recorded["provider"])
 
 
 def cases() -> list[Any]:
@@ -23,16 +31,35 @@ def cases() -> list[Any]:
     return found
 
 
-def expected_usage(said: dict[str, int] | None) -> Usage:
+def refusals() -> list[Any]:
+    return [
+        pytest.param(vector, id=f"{vector['provider']}-{vector['status']}-{index}")
+        for file in sorted(WIRE.glob("*/http_errors.json"))
+        for index, vector in enumerate(json.loads(file.read_text("utf-8"))["errors"])
+    ]
+
+
+def request_id(headers: dict[str, str]) -> str | None:
+    return next((headers[name] for name in REQUEST_IDS if name in headers), None)
+
+
+def check_usage(usage: Usage, said: dict[str, int] | None) -> None:
     if said is None:
-        return UNKNOWN_USAGE
-    return Usage(
-        input_tokens=said["input"],
-        output_tokens=said["output"],
-        cached_input_tokens=said.get("cached"),
-        reasoning_tokens=said.get("reasoning"),
-        kind="exact",
-    )
+        assert usage == UNKNOWN_USAGE
+        return
+    counts = {
+        "input": usage.input_tokens,
+        "output": usage.output_tokens,
+        "cached": usage.cached_input_tokens,
+        "reasoning": usage.reasoning_tokens,
+        "billed_input": usage.billed_input_tokens,
+        "billed_output": usage.billed_output_tokens,
+    }
+    assert {name: count for name, count in counts.items() if name in said or count} == {
+        name: count for name, count in said.items() if name != "total"
+    }
+    assert said["total"] == said["input"] + said["output"]
+    assert usage.kind == "exact"
 
 
 @pytest.mark.parametrize("case", cases())
@@ -40,7 +67,7 @@ async def test_a_recorded_stream_is_read_as_its_sender_meant_it(case: Any, servi
     expect, http = case["expect"], case["http"]
     pieces = cut(case["path"].read_bytes(), case["split"])
     service.answers(Reply(status=http["status"], headers=http["headers"], pieces=pieces, end=case["end"]))
-    provider = provider_at(service.url, KINDS[case["provider"]])
+    provider = provider_at(service.url, kind_of(case))
 
     heard = await ask(provider)
     await provider.aclose()
@@ -50,25 +77,46 @@ async def test_a_recorded_stream_is_read_as_its_sender_meant_it(case: Any, servi
         assert heard.error is None
         finished = heard.finished
         assert (finished.finish, finished.finish_raw) == (expect["finish"], expect["finish_raw"])
-        assert finished.usage == expected_usage(expect["usage"])
-        assert finished.request_id == http["headers"].get("x-request-id")
+        check_usage(finished.usage, expect["usage"])
+        if known := request_id(http["headers"]):
+            assert finished.request_id == known
         calls = [(call.id, call.name, json.loads(call.arguments)) for call in finished.tool_calls]
         assert calls == [
-            (call["id"], call["name"], json.loads(call["arguments"])) for call in expect["tool_calls"]
+            (call["id"] or "", call["name"], json.loads(call["arguments"])) for call in expect["tool_calls"]
         ]
     else:
         error = heard.error
         assert error is not None
         assert (error.kind, error.retryable) == (expect["error"]["kind"], expect["error"]["retryable"])
-        assert error.usage == expected_usage(expect["usage"])
-        if expect["error"]["message"]:
-            assert error.message == expect["error"]["message"]
+        check_usage(error.usage, expect["usage"])
+        for name in ("message", "code"):
+            if expect["error"][name]:
+                assert getattr(error, name) == expect["error"][name]
+
+
+@pytest.mark.parametrize("vector", refusals())
+async def test_a_recorded_refusal_says_what_to_do(vector: Any, service: Loopback) -> None:
+    service.answers(json_reply(vector["status"], vector["body"], vector["headers"]))
+    provider = provider_at(service.url, kind_of(vector))
+
+    error = (await ask(provider)).error
+    await provider.aclose()
+
+    assert error is not None
+    expect = vector["expect"]
+    assert (error.kind, error.retryable, error.retry_after_s) == (
+        expect["kind"],
+        expect["retryable"],
+        expect["retry_after_s"],
+    )
+    if known := request_id(vector["headers"]):
+        assert error.request_id == known
 
 
 def test_every_recording_is_used() -> None:
     named = {case.values[0]["path"] for case in cases()}
 
-    lying_there = {path for path in WIRE.glob("*/*.sse")}
+    lying_there = {path for ending in ("sse", "ndjson") for path in WIRE.glob(f"*/*.{ending}")}
 
     assert lying_there <= named
-    assert len(named) >= 13
+    assert len(named) >= 35
