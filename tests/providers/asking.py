@@ -1,20 +1,46 @@
 """Asking a provider in a test, and what came of it."""
 
+import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from chatbot.providers import registry
 from chatbot.providers.base import Provider, Target, Timeouts
 from chatbot.providers.errors import ProviderError
 from chatbot.providers.events import CompletionFinished, ReasoningDelta, RouteEvent, TextDelta
-from chatbot.providers.messages import ChatMessage, CompletionRequest
+from chatbot.providers.messages import ChatMessage, CompletionRequest, Parameters
 
 QUESTION = CompletionRequest(
     system="You are the shop's assistant.", messages=(ChatMessage("user", "Where is my parcel?"),)
 )
 LIMITS = Timeouts(connect_s=5.0, first_s=10.0, idle_s=10.0, total_s=20.0)
+WIRE = Path(__file__).parents[1] / "wire"
+
+
+def recorded_requests(vendor: str) -> dict[str, Any]:
+    """What the vendor's official libraries sent, by the name of the recording."""
+    requests = json.loads((WIRE / vendor / "requests.json").read_text("utf-8"))["requests"]
+    return {one["id"]: one for one in requests}
+
+
+def conversation(recorded: Any, **parameters: Any) -> CompletionRequest:
+    """The conversation of a recording, as we ask it."""
+    return CompletionRequest(
+        system=recorded["sys"],
+        messages=tuple(ChatMessage(role, text) for role, text in recorded["hist"]),
+        parameters=Parameters(
+            temperature=recorded["t"],
+            top_p=recorded["p"],
+            max_output_tokens=recorded["n"],
+            frequency_penalty=recorded["f"],
+            presence_penalty=recorded["pr"],
+            stop=tuple(recorded["stop"]),
+            **parameters,
+        ),
+    )
 
 
 @dataclass

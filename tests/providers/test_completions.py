@@ -1,20 +1,16 @@
 """Legacy text completions: the conversation flattened, and the model kept from playing the visitor."""
 
-import json
 from dataclasses import replace
-from pathlib import Path
 
 from chatbot.providers.completions import flatten
 from chatbot.providers.messages import ChatMessage, CompletionRequest, Parameters
-from tests.providers.asking import QUESTION, ask, provider_at
+from tests.providers.asking import QUESTION, ask, provider_at, recorded_requests
 from tests.providers.loopback import Loopback, Reply
 from tests.providers.wires import SAMPLES, sse
 
-WIRE = Path(__file__).parents[1] / "wire" / "completions"
-
 
 async def test_a_request_is_what_the_official_library_sends(service: Loopback) -> None:
-    recorded = json.loads((WIRE / "requests.json").read_text("utf-8"))["requests"][0]["request"]["body"]
+    recorded = recorded_requests("completions")["openai_completions"]["request"]["body"]
     service.answers(Reply(pieces=[SAMPLES["completions"].delta("Hi"), SAMPLES["completions"].end]))
     provider = provider_at(service.url, "completions")
     parameters = Parameters(temperature=0.3, max_output_tokens=256, stop=("END",))

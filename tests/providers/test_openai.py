@@ -1,19 +1,16 @@
 """Chat completions: what is sent, and what the many compatible services answer."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chatbot.providers.keys import Secret
-from chatbot.providers.messages import ChatMessage, CompletionRequest, JsonSchema, Parameters, Usage
+from chatbot.providers.messages import CompletionRequest, JsonSchema, Parameters, Usage
 from chatbot.providers.openai import OpenAITraits
-from tests.providers.asking import QUESTION, Heard, ask, provider_at
+from tests.providers.asking import QUESTION, Heard, ask, conversation, provider_at, recorded_requests
 from tests.providers.loopback import Loopback, Reply, json_reply
 from tests.providers.wires import SAMPLES, sse
 
-WIRE = Path(__file__).parents[1] / "wire" / "openai"
 HELLO = Reply(pieces=[SAMPLES["openai"].delta("Hi"), SAMPLES["openai"].end])
 
 
@@ -39,28 +36,8 @@ def chunk(delta: dict[str, object], finish: str | None = None, **more: object) -
     return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}], **more}
 
 
-def conversation(recorded: Any, **parameters: Any) -> CompletionRequest:
-    return CompletionRequest(
-        system=recorded["sys"],
-        messages=tuple(ChatMessage(role, text) for role, text in recorded["hist"]),
-        parameters=Parameters(
-            temperature=recorded["t"],
-            top_p=recorded["p"],
-            max_output_tokens=recorded["n"],
-            frequency_penalty=recorded["f"],
-            presence_penalty=recorded["pr"],
-            stop=tuple(recorded["stop"]),
-            **parameters,
-        ),
-    )
-
-
-def recorded_requests() -> dict[str, Any]:
-    return {one["id"]: one for one in json.loads((WIRE / "requests.json").read_text("utf-8"))["requests"]}
-
-
 async def test_a_request_is_what_the_official_library_sends(service: Loopback) -> None:
-    recorded = recorded_requests()["openai_chat"]
+    recorded = recorded_requests("openai")["openai_chat"]
     request = conversation(recorded["conversation"], json="object")
 
     body = await sent(service, request, model="gpt-4.1-mini", stream=False)
@@ -69,7 +46,7 @@ async def test_a_request_is_what_the_official_library_sends(service: Loopback) -
 
 
 async def test_a_reasoning_model_is_asked_in_its_own_way(service: Loopback) -> None:
-    recorded = recorded_requests()["openai_chat_reasoning_stream"]
+    recorded = recorded_requests("openai")["openai_chat_reasoning_stream"]
     request = conversation(recorded["conversation"], reasoning_effort="low")
 
     assert await sent(service, request, model="o4-mini") == recorded["request"]["body"]
@@ -90,7 +67,7 @@ async def test_a_reasoning_model_is_asked_in_its_own_way(service: Loopback) -> N
 async def test_a_model_row_overrules_what_its_name_suggests(
     service: Loopback, model: str, traits: OpenAITraits, thinks: bool
 ) -> None:
-    request = conversation(recorded_requests()["openai_chat"]["conversation"])
+    request = conversation(recorded_requests("openai")["openai_chat"]["conversation"])
 
     body = await sent(service, request, model=model, traits=traits)
 
@@ -118,7 +95,7 @@ async def test_the_limit_of_the_answer_goes_by_the_name_the_service_knows(
 
 
 async def test_what_a_service_refuses_is_left_out(service: Loopback) -> None:
-    request = conversation(recorded_requests()["openai_chat"]["conversation"])
+    request = conversation(recorded_requests("openai")["openai_chat"]["conversation"])
 
     body = await sent(
         service, request, settings={"include_usage": False, "leave_out": ("presence_penalty", "stop")}
@@ -180,7 +157,7 @@ async def test_headers_and_query_of_the_row_are_sent(service: Loopback) -> None:
     assert request.path == "/chat/completions?api-version=2026-01-01"
     assert (request.headers["openai-organization"], request.headers["x-team"]) == ("org-1", "support")
     assert "authorization" not in request.headers
-    recorded = recorded_requests()["openai_chat"]["request"]["headers"]
+    recorded = recorded_requests("openai")["openai_chat"]["request"]["headers"]
     assert {name: request.headers[name] for name in ("accept", "content-type")} == {
         name: recorded[name] for name in ("accept", "content-type")
     }
