@@ -43,11 +43,15 @@ class ConversationLine:
 
 @dataclass(frozen=True, slots=True)
 class MessageSaved:
-    """The sender's message is stored. `client_id` is the sender's own id of it."""
+    """The sender's message is stored. `client_id` is the sender's own id of it.
+
+    `is_new` is False where it was stored before: it may have been answered since.
+    """
 
     client_id: str
     message: MessageView
     conversation: ConversationView
+    is_new: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,7 +153,7 @@ class Runner:
         if accepted.begun is not None:
             self._reserve(accepted.begun)  # before anything is awaited: from here on it is ours to beat
         try:
-            await by.saved(MessageSaved(client_id, accepted.message, accepted.conversation))
+            await by.saved(MessageSaved(client_id, accepted.message, accepted.conversation, accepted.is_new))
             if accepted.is_new:
                 await self.live.tell(conversation_id, MessageAdded(accepted.message), but=by)
                 self.live.announce(conversation_id, "added", accepted.message.id)

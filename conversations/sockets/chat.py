@@ -253,7 +253,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         await self._send(outgoing.render(event, self.locale))
         if moved:
             self._turn_id = None
-            if had or event.message.position > 1:
+            if had or event.message.position > 1 or not event.is_new:
                 await self.refresh()
 
     async def drain(self, event: Draining) -> None:
