@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tests.faults.client import Client
 from tests.faults.product import Product
+from tests.faults.waiting import eventually
 from tests.scale import count
 
 KILLS = count(6, 200)
@@ -76,3 +77,40 @@ async def test_a_killed_process_loses_and_doubles_no_message(product: Product) -
 def _is_answered(client: Client) -> bool:
     newest = max(client.shown.messages.values(), key=lambda each: int(each["position"]))
     return bool(newest["role"] == "assistant")
+
+
+async def test_a_message_that_comes_to_two_processes_is_stored_once(product: Product) -> None:
+    """The first process stands still with it, as on a machine that is out of memory, and then goes on."""
+    slow, other = product.web(), product.web()
+    client = await product.client(slow.address, other.address).open()
+    await (await product.client(other.address).open()).leave()  # it is up
+    slow.freeze()
+    await client.send("Where is my parcel?")
+
+    client.cut()
+    slow.thaw()
+    await client.saved()
+
+    await client.until(lambda: client.shown.answers)
+    assert len(client.shown.messages) == 2
+    assert product.count("conversations_message") == 2
+    assert product.count("conversations_conversation") == 1
+
+
+async def test_a_message_sent_again_shows_the_answer_it_got_meanwhile(product: Product) -> None:
+    slow, other = product.web(), product.web()
+    client = await product.client(slow.address, other.address).open()
+    await (await product.client(other.address).open()).leave()  # it is up
+    slow.freeze()
+    client_id = await client.send("Where is my parcel?")
+    client.unanswered.clear()
+
+    client.cut()
+    await client.ready()
+    assert client.shown.conversation_id is None
+    slow.thaw()
+    await eventually(lambda: product.count("conversations_turn WHERE status = 'completed'") == 1)
+    await client.send("Where is my parcel?", client_id)
+
+    await client.until(lambda: client.shown.answers)
+    assert len(client.shown.messages) == 2
