@@ -131,18 +131,22 @@ class WebProcess(Server):  # type: ignore[misc]  # daphne has no types
         return super().create_application(protocol, scope)
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
-        """Send what an application says; a text frame on an open socket by the short way."""
-        if (
-            message["type"] == "websocket.send"
-            and message.get("text") is not None
-            and isinstance(protocol, WebSocketProtocol)
-            and protocol.state == WebSocketProtocol.STATE_OPEN
-            and protocol._perMessageCompress is None
-            and "disconnected" not in self.connections.get(protocol, {"disconnected": True})
-        ):
-            _send(protocol.transport, _text_frame(message["text"].encode()))
-        else:
-            await super().handle_reply(protocol, message)
+        """Send what an application says; a text frame on an open socket by the short way.
+
+        What comes after the closing handshake has begun goes nowhere: the client was told.
+        """
+        if message["type"] == "websocket.send" and isinstance(protocol, WebSocketProtocol):
+            if protocol.state in (WebSocketProtocol.STATE_CLOSING, WebSocketProtocol.STATE_CLOSED):
+                return
+            if (
+                protocol.state == WebSocketProtocol.STATE_OPEN
+                and message.get("text") is not None
+                and protocol._perMessageCompress is None
+                and "disconnected" not in self.connections.get(protocol, {"disconnected": True})
+            ):
+                _send(protocol.transport, _text_frame(message["text"].encode()))
+                return
+        await super().handle_reply(protocol, message)
 
     def _running(self, *, sockets: bool) -> list[asyncio.Future[None]]:
         return [
