@@ -172,7 +172,9 @@ def test_the_last_of_two_quick_switches_wins(tab: Page, stage: Stage) -> None:
     tab.get_by_role("link", name="Gift card").click()
     assert [line.hear("conversation.open")["conversation_id"] for _ in range(2)] == ["c2", "c3"]
 
-    line.say(ready(OTHER, [question("m9", "How long?", 1)]))
+    line.say(ready(OTHER, [question("m9", "How long?", 1)]), error("busy"))
+    expect(tab.locator(".refused")).to_be_visible()  # so the ready before it was read too
+    expect(tab.locator(".bubble")).to_have_text([ASKED["text"]])
     line.say(ready({**OTHER, "id": "c3", "title": "Gift card"}, [question("m8", "How much?", 1)]))
 
     expect(tab.locator(".bubble")).to_have_text(["How much?"])
@@ -192,9 +194,11 @@ def test_a_new_conversation_stays_new_over_a_reload(tab: Page, stage: Stage) -> 
     again = stage.line()
     again.hear("hello")
     assert again.hear("conversation.open")["conversation_id"] is None
-    again.say(ready(CONVERSATION, [ASKED]), ready())
-    expect(tab.locator(".welcome")).to_be_visible()
+    again.say(ready(CONVERSATION, [ASKED]), error("busy"))
+    expect(tab.locator(".refused")).to_be_visible()
     expect(tab.locator(".bubble")).to_have_count(0)
+    again.say(ready())
+    expect(tab.locator(".welcome")).to_be_visible()
 
 
 def test_a_conversation_that_cannot_be_opened_leaves_the_shown_one(tab: Page, stage: Stage) -> None:
