@@ -63,18 +63,21 @@ class Transport:
     ) -> None:
         self._service = service
         self._auth = auth
+        self._query = dict(query or {})
         self._client = httpx.AsyncClient(
             transport=_Bridge(proxy=proxy, connections=connections),
             auth=auth,
             headers={**HEADERS, **(headers or {})},
-            params=dict(query or {}),
             trust_env=False,
             follow_redirects=False,
         )
 
     async def post(self, url: str, body: bytes, *, headers: Mapping[str, str], connect_s: float) -> "Answer":
         timeout = httpx.Timeout(None, connect=connect_s, pool=connect_s)
-        request = self._client.build_request("POST", url, content=body, headers=headers, timeout=timeout)
+        whole_url = httpx.URL(url).copy_merge_params(self._query)  # httpx would drop the URL's own query
+        request = self._client.build_request(
+            "POST", whole_url, content=body, headers=headers, timeout=timeout
+        )
         try:
             response = await self._client.send(request, stream=True)
         except aiohttp.ClientResponseError as error:
