@@ -20,7 +20,8 @@ from conversations.models import UNFINISHED, ConversationStatus, Message, Turn
 class Accepted:
     """A stored message, and what follows: a turn begun here, or one to be restarted where it runs.
 
-    `counts` says whether a turn had to be allowed for it.
+    `counts` says whether a turn had to be allowed for it; `closed` is the id of the conversation that
+    had been over, so that the message opened another.
     """
 
     message: MessageView
@@ -29,6 +30,7 @@ class Accepted:
     counts: bool = False
     begun: TakenTurn | None = None
     restarted: UnfinishedTurn | None = None
+    closed: str | None = None
 
 
 def accept(
@@ -81,10 +83,11 @@ def _accept(
     refusal: ConversationError | None,
 ) -> Accepted:
     now = timezone.now()
+    closed: str | None = None
     conversation = transcript.lock(conversation_id, visitor_id) if conversation_id else None
     if conversation is not None and transcript.is_over(conversation, now):
         transcript.close(conversation, now)
-        conversation = None
+        closed, conversation = conversation.id, None
     if conversation is None:
         conversation = transcript.open_conversation(
             visitor_id=visitor_id, assistant_id=assistant_id, locale=locale, now=now
@@ -118,6 +121,7 @@ def _accept(
         counts=counts,
         begun=begun,
         restarted=restarted,
+        closed=closed,
     )
 
 

@@ -157,6 +157,9 @@ class Runner:
             if accepted.is_new:
                 await self.live.tell(conversation_id, MessageAdded(accepted.message), but=by)
                 self.live.announce(conversation_id, "added", accepted.message.id)
+            if accepted.closed is not None:
+                await self.live.refresh(accepted.closed)
+                self.live.announce(accepted.closed, "state", accepted.closed)
         finally:  # whatever has become of the socket
             if accepted.begun is not None:
                 self._launch(accepted.begun)
@@ -305,6 +308,8 @@ class Runner:
                     await self.live.tell(
                         conversation_id, TurnStarted(row.id, row.message_id, row.replaces_id)
                     )
+            case "state":
+                await self.live.refresh(conversation_id)
             case "finished" if self.live.is_watched(conversation_id):
                 await self._end_followed(conversation_id, which)
             case _:

@@ -200,7 +200,7 @@ def _older_than(before: str, visitor_id: str) -> Q:
         at = parse_datetime(before)
     except ValueError:
         at = None
-    if at is None:
+    if at is None or timezone.is_naive(at):
         raise NotFoundError("There is no such conversation.")
     return Q(last_message_at__lt=at)
 

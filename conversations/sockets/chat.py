@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 import structlog
+from channels.consumer import get_handler_name
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.db import Error as DatabaseError
@@ -63,6 +64,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self._assistant: AssistantKey | None = None
         self._conversation_id: str | None = None
         self._turn_id: str | None = None  # the running turn that the tab knows of
+        self._is_closed = False
         self._telling = False
         self._tell_again = False
         self._is_behind = False
@@ -81,14 +83,23 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             if self._conversation_id is not None:
                 await asyncio.shield(self._runner.live.unwatch(self._conversation_id, self))
 
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """Hand an event to its method. Channels' own looks for idle database connections at each, in a
+        thread; ours belong to chatbot.database."""
+        await getattr(self, get_handler_name(message))(message)
+
     async def connect(self) -> None:
         """Accept; the first frame says who is there."""
         await self.accept()
         self._hello_timer = asyncio.get_running_loop().call_later(HELLO_S, self._no_hello)
 
     def _no_hello(self) -> None:
-        self._hello_timer = asyncio.get_running_loop().call_later(0, lambda: None)
         self._later(self.close(CLOSE_NO_HELLO))
+
+    async def close(self, code: int | None = None, reason: str | None = None) -> None:
+        """Close the socket. What still comes from it is not read."""
+        self._is_closed = True
+        await super().close(code, reason)
 
     def _later(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -99,6 +110,8 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Read one frame and answer it."""
+        if self._is_closed:
+            return
         frame_id: str | None = None
         now = asyncio.get_running_loop().time()
         load = self._frame_limit.over(now)
@@ -310,7 +323,13 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self._runner.live.watch(conversation_id, self)
 
     async def _send(self, frame: str) -> None:
-        await self.base_send({"type": "websocket.send", "text": frame})
+        if self._is_closed:
+            return
+        try:
+            await self.base_send({"type": "websocket.send", "text": frame})
+        except Exception as error:  # it is closing, which the server says with an error of its own
+            self._is_closed = True
+            log.info("socket gone", error=type(error).__name__)
 
     # A tab that reads too slowly
 
