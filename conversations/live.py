@@ -112,6 +112,13 @@ class LocalAnswer(Answer):
         self._live.write(self, self._flushed, then=self._written)
         self._flushed = self.length
 
+    def end(self) -> bool:
+        """Flush no more: the database has the text. Return whether there is anything in the stream."""
+        if self._flush_timer is not None:
+            self._flush_timer.cancel()
+            self._flush_timer = None
+        return self._flushed > 0
+
     def _written(self, entry: object) -> None:
         """Write everything again if the stream has gone, or a part of it never came there (None)."""
         if entry is None:
@@ -266,11 +273,11 @@ class Live:
 
     async def finish(self, answer: LocalAnswer) -> None:
         """Stop writing an answer: its turn has ended, or is no longer ours."""
-        answer.flush()
+        has_stream = answer.end()
         if self.is_writing(answer):
             del self._writing[answer.turn_id]
             self._written_in.discard(answer.conversation_id)
-            if answer.length:
+            if has_stream:
                 self._state.post("EXPIRE", self._state.key(_stream(answer.turn_id)), _STREAM_ENDED_S)
         await self._leave_if_idle(answer.conversation_id)
 
