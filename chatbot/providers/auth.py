@@ -13,6 +13,7 @@ from chatbot.providers.keys import KeyRing, Secret
 from chatbot.providers.tokens import Token, TokenStore, expiring
 
 CLIENT_ERROR, UNAUTHORIZED, TOO_MANY, SERVER_ERROR = 400, 401, 429, 500
+KEY = "chatbot.key"  # the extension of a request that says which key to use
 ACCEPTS = {"Accept": "application/json"}
 BAIDU_REFUSALS = (110, 111)  # of a token: invalid, expired
 IAM_RENEW_AHEAD_S = 600.0  # of the 24 hours that Huawei's tokens live
@@ -26,16 +27,17 @@ class KeyAuth(httpx.Auth):
     """
 
     def __init__(self, keys: KeyRing, *, header: str | None = None) -> None:
-        self._keys = keys
+        self.keys = keys
         self._header = header or "Authorization"
         self._prefix = "Bearer " if self._header.lower() == "authorization" else ""
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        key = self._keys.take()
-        request.headers[self._header] = self._prefix + key.reveal()
+        key: Secret = request.extensions.get(KEY) or self.keys.take()
+        value = key.reveal()
+        request.headers[self._header] = self._prefix + value
         response = yield request
-        if response.status_code == UNAUTHORIZED and self._keys.refuse(key):
-            request.headers[self._header] = self._prefix + self._keys.take().reveal()
+        if response.status_code == UNAUTHORIZED and self.keys.refuse(key, value):
+            request.headers[self._header] = self._prefix + self.keys.take().reveal()
             yield request
 
 
@@ -195,8 +197,10 @@ class BaiduToken(OAuth2):
         request.url = request.url.copy_set_param("access_token", token.reveal())
 
     async def is_refusal(self, response: httpx.Response) -> bool:
+        if await super().is_refusal(response):
+            return True
         if not response.headers.get("content-type", "").startswith("application/json"):
-            return await super().is_refusal(response)
+            return False  # a stream
         return _value(await response.aread(), "error_code") in BAIDU_REFUSALS
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Protocol
 
-from chatbot.providers.keys import Secret
+from chatbot.providers.keys import KeyRing, Secret
 
 
 class Incoming(ABC):
@@ -47,9 +47,23 @@ class Carrier(Protocol):
         """The access token sent last, where there are any."""
         ...
 
-    async def post(self, url: str, body: bytes, *, headers: Mapping[str, str], connect_s: float) -> Incoming:
-        """Send a request and return the answer once its head is there. Raises TryLater (`unavailable`)
-        when no connection comes about in `connect_s`, or it breaks before the answer begins."""
+    @property
+    def keys(self) -> KeyRing | None:
+        """The keys that take turns, where one of them is sent with each request."""
+        ...
+
+    async def post(
+        self,
+        url: str,
+        body: bytes,
+        *,
+        headers: Mapping[str, str],
+        connect_s: float,
+        key: Secret | None = None,
+    ) -> Incoming:
+        """Send a request and return the answer once its head is there. `key` is the one of `keys` to use,
+        None: the next in turn. Raises TryLater (`unavailable`) when no connection comes about in
+        `connect_s`, or it breaks before the answer begins."""
         ...
 
     async def aclose(self) -> None:

@@ -12,7 +12,7 @@ from chatbot.providers.capabilities import Capabilities, fit
 from chatbot.providers.carrier import Carrier, Incoming
 from chatbot.providers.errors import IncompleteStream, ProviderError, TimedOut, TimeoutPhase, TryLater
 from chatbot.providers.events import ProviderEvent, TextDelta
-from chatbot.providers.keys import Secret, mask
+from chatbot.providers.keys import KeyRing, Secret, mask
 from chatbot.providers.messages import UNKNOWN_USAGE, CompletionRequest, Parameters
 from chatbot.providers.watch import Watch
 from chatbot.providers.wire import Reader, Wire
@@ -57,6 +57,11 @@ class HttpProvider:
         self._secrets = tuple(secrets)
         self._pace_s = pace_s
 
+    @property
+    def keys(self) -> KeyRing | None:
+        """The keys that take turns, where there are any."""
+        return self._transport.keys
+
     def capabilities(self, target: Target, asked: Parameters) -> Capabilities:
         return self._wire.capabilities(target, asked)
 
@@ -77,7 +82,11 @@ class HttpProvider:
         try:
             with watch:
                 answer = await self._transport.post(
-                    self._base_url + call.path, call.body, headers=call.headers, connect_s=limits.connect_s
+                    self._base_url + call.path,
+                    call.body,
+                    headers=call.headers,
+                    connect_s=limits.connect_s,
+                    key=target.key,
                 )
                 reader.request_id = answer.headers.get(self._wire.request_id_header)
                 is_stream = await self._check(answer, target)

@@ -72,6 +72,7 @@ class Usage:
 
 
 UNKNOWN_USAGE = Usage()
+NOTHING = Usage(input_tokens=0, output_tokens=0, kind="exact")  # of a call that was never made
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from websockets.uri import WebSocketURI, parse_uri
 
 from chatbot.providers.carrier import Incoming
 from chatbot.providers.errors import NotUsable, TryLater
-from chatbot.providers.keys import Secret
+from chatbot.providers.keys import KeyRing, Secret
 from chatbot.providers.sse import MAX_EVENT_BYTES
 from chatbot.providers.transport import trusted, unavailable
 
@@ -62,8 +62,18 @@ class SocketTransport:
     def token(self) -> Secret | None:
         return None
 
+    @property
+    def keys(self) -> KeyRing | None:
+        return None
+
     async def post(
-        self, url: str, body: bytes, *, headers: Mapping[str, str], connect_s: float
+        self,
+        url: str,
+        body: bytes,
+        *,
+        headers: Mapping[str, str],
+        connect_s: float,
+        key: Secret | None = None,
     ) -> "SocketAnswer":
         plain = re.sub("^http", "ws", url) + self._query
         try:

@@ -18,10 +18,10 @@ import aiohttp
 import httpx
 import yarl
 
-from chatbot.providers.auth import TokenFlow
+from chatbot.providers.auth import KEY, KeyAuth, TokenFlow
 from chatbot.providers.carrier import Incoming
 from chatbot.providers.errors import NotUsable, ProviderError, TryLater
-from chatbot.providers.keys import Secret
+from chatbot.providers.keys import KeyRing, Secret
 
 CONNECTIONS = 1000  # at once, to one service; far above what one process can answer
 KEEP_ALIVE_S = 60.0  # an idle connection saves the next request a TLS handshake
@@ -72,11 +72,19 @@ class Transport:
             follow_redirects=False,
         )
 
-    async def post(self, url: str, body: bytes, *, headers: Mapping[str, str], connect_s: float) -> "Answer":
+    async def post(
+        self,
+        url: str,
+        body: bytes,
+        *,
+        headers: Mapping[str, str],
+        connect_s: float,
+        key: Secret | None = None,
+    ) -> "Answer":
         timeout = httpx.Timeout(None, connect=connect_s, pool=connect_s)
         whole_url = httpx.URL(url).copy_merge_params(self._query)  # httpx would drop the URL's own query
         request = self._client.build_request(
-            "POST", whole_url, content=body, headers=headers, timeout=timeout
+            "POST", whole_url, content=body, headers=headers, timeout=timeout, extensions={KEY: key}
         )
         try:
             response = await self._client.send(request, stream=True)
@@ -95,6 +103,10 @@ class Transport:
     @property
     def token(self) -> Secret | None:
         return self._auth.in_use if isinstance(self._auth, TokenFlow) else None
+
+    @property
+    def keys(self) -> KeyRing | None:
+        return self._auth.keys if isinstance(self._auth, KeyAuth) else None
 
     async def aclose(self) -> None:
         await self._client.aclose()

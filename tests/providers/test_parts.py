@@ -135,10 +135,10 @@ def test_keys_take_turns_and_refused_ones_rest() -> None:
     ring = KeyRing([first, Secret(""), second], clock=lambda: now)
 
     assert [ring.take() for _ in range(3)] == [first, second, first]
-    assert ring.refuse(first)
+    assert ring.refuse(first, "1")
     assert [ring.take() for _ in range(2)] == [second, second]
     now = 1.0
-    assert not ring.refuse(second)
+    assert not ring.refuse(second, "2")
     assert ring.take() is first  # it rested longest
     now = REST_S
     assert [ring.take() for _ in range(2)] == [first, first]
