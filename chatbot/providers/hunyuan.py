@@ -163,7 +163,7 @@ class HunyuanReader(Reader):
                     arguments=function.get("Arguments"),
                 )
             if reason := choice.get("FinishReason"):
-                self.moved = True
+                self.done = True
                 self.finish_raw, self.finish = reason, FINISH.get(reason, "stop")
 
 

@@ -84,15 +84,16 @@ CODES: dict[int, ErrorKind] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QianfanSettings(ServiceSettings):
-    """The API key and secret key of an application are its `client_id` and `client_secret`."""
+    """The API key and secret key of an application are its `client_id` and `client_secret`. Without
+    `token_url` tokens come from `base_url` too."""
 
     base_url: str = "https://aip.baidubce.com"
     client_id: str = ""
     client_secret: Secret | None = None
-    token_url: str = "https://aip.baidubce.com/oauth/2.0/token"  # noqa: S105 (an address)
+    token_url: str | None = None
 
     def missing(self) -> tuple[str, ...]:
-        lacks = (name for name in ("client_id", "client_secret", "token_url") if not getattr(self, name))
+        lacks = (name for name in ("client_id", "client_secret") if not getattr(self, name))
         return (*ServiceSettings.missing(self), *lacks)
 
 
@@ -198,7 +199,9 @@ def _reported(answer: object) -> ProviderError | None:
 def build(name: str, settings: QianfanSettings, tokens: TokenStore) -> HttpProvider:
     """Make the provider of a `kind: qianfan` row."""
     credentials = OAuth2Settings(
-        token_url=settings.token_url, client_id=settings.client_id, client_secret=settings.client_secret
+        token_url=settings.token_url or f"{settings.base_url.removesuffix(PREFIX)}/oauth/2.0/token",
+        client_id=settings.client_id,
+        client_secret=settings.client_secret,
     )
     transport = Transport(
         name,

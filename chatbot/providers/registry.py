@@ -8,7 +8,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chatbot.providers import anthropic, cohere, completions, gemini, ollama, openai, scripted
+from chatbot.providers import (
+    anthropic,
+    cohere,
+    completions,
+    gemini,
+    hunyuan,
+    ollama,
+    openai,
+    pangu,
+    qianfan,
+    scripted,
+    spark,
+)
 from chatbot.providers.base import ModelTraits, Provider, ServiceSettings, Timeouts
 from chatbot.providers.tokens import ProcessTokens, TokenStore
 
@@ -38,6 +50,11 @@ KINDS: dict[str, Kind] = {
     "cohere": Kind(cohere.CohereSettings, cohere.build, cohere.CohereTraits),
     "ollama": Kind(ollama.OllamaSettings, ollama.build, ollama.OllamaTraits),
     "ollama_generate": Kind(ollama.OllamaSettings, ollama.build_generate, ollama.OllamaTraits),
+    "hunyuan": Kind(hunyuan.HunyuanSettings, hunyuan.build),
+    "spark": Kind(spark.SparkSettings, spark.build, spark.SparkTraits),
+    "spark_ws": Kind(spark.SparkSocketSettings, spark.build_socket, spark.SparkTraits),
+    "pangu": Kind(pangu.PanguSettings, pangu.build),
+    "qianfan": Kind(qianfan.QianfanSettings, qianfan.build, qianfan.QianfanTraits),
     "scripted": Kind(scripted.ScriptedSettings, scripted.build),
 }
 

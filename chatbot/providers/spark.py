@@ -29,7 +29,7 @@ import orjson
 from chatbot.providers.base import ModelTraits, ServiceSettings, Target
 from chatbot.providers.bodies import parse, parse_error
 from chatbot.providers.capabilities import Capabilities
-from chatbot.providers.errors import BadRequest, ErrorKind, ProviderError, of_kind
+from chatbot.providers.errors import ErrorKind, ProviderError, TryLater, of_kind
 from chatbot.providers.http import HttpProvider
 from chatbot.providers.keyed import KeyedSettings, connect
 from chatbot.providers.keys import Secret
@@ -105,7 +105,7 @@ class SparkSettings(KeyedSettings):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SparkSocketSettings(ServiceSettings):
-    """`base_url` with a path is asked there, whatever the model."""
+    """`base_url` may hold a path; without one, that of each model's `domain` is added, where we know it."""
 
     base_url: str = "wss://spark-api.xf-yun.com"
     app_id: str = ""
@@ -181,9 +181,6 @@ class FrameWire(Wire):
         return capabilities(target)
 
     def call(self, request: CompletionRequest, target: Target) -> Call:
-        if target.model not in PATHS and not self._has_path:
-            message = f"No address is known for the Spark model `{target.model}`; put its path in `base_url`."
-            raise BadRequest("invalid_request", message)
         asked = request.parameters
         said = {
             "temperature": asked.temperature,
@@ -200,7 +197,7 @@ class FrameWire(Wire):
             "parameter": {"chat": chat},
             "payload": {"message": {"text": text}},
         }
-        return Call("" if self._has_path else PATHS[target.model], orjson.dumps(frame))
+        return Call("" if self._has_path else PATHS.get(target.model, "/"), orjson.dumps(frame))
 
     def reader(self, target: Target) -> Reader:
         return FrameReader()
@@ -246,7 +243,9 @@ class FrameReader(Reader):
             self.done = True
 
     def take_whole(self, body: bytes) -> None:
-        raise NotImplementedError("A WebSocket has no answers in one piece.")
+        if error := _reported(parse_error(body)):
+            raise error
+        raise TryLater("bad_response", "The service opened no WebSocket.")
 
 
 def signed_url(url: str, at: float, *, api_key: Secret, api_secret: Secret) -> str:
@@ -254,7 +253,7 @@ def signed_url(url: str, at: float, *, api_key: Secret, api_secret: Secret) -> s
     about 5 minutes of difference between its clock and `at` (Unix time)."""
     parts = urlsplit(url)
     date = formatdate(at, usegmt=True)
-    origin = f"host: {parts.hostname}\ndate: {date}\nGET {parts.path} HTTP/1.1"
+    origin = f"host: {parts.hostname}\ndate: {date}\nGET {parts.path or '/'} HTTP/1.1"
     digest = hmac.digest(api_secret.reveal().encode(), origin.encode(), "sha256")
     fields = {
         "api_key": api_key.reveal(),

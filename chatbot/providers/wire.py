@@ -107,14 +107,18 @@ class Reader(ABC):
         return tuple(ToolCall(*self._tools[index]) for index in sorted(self._tools))
 
     def say(self, text: str) -> None:
-        """Add visible text."""
+        """Add visible text. Raises TypeError for what a stranger sends in its place."""
+        if type(text) is not str:
+            raise TypeError(f"text expected, {type(text).__name__} found")
         if self._is_reasoning:
             self._close_run()
             self._is_reasoning = False
         self._texts.append(text)
 
     def think(self, text: str) -> None:
-        """Add the model's own thinking."""
+        """Add the model's own thinking; see `say`."""
+        if type(text) is not str:
+            raise TypeError(f"text expected, {type(text).__name__} found")
         if not self._is_reasoning:
             self._close_run()
             self._is_reasoning = True

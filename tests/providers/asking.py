@@ -11,7 +11,9 @@ from chatbot.providers import registry
 from chatbot.providers.base import Provider, Target, Timeouts
 from chatbot.providers.errors import ProviderError
 from chatbot.providers.events import CompletionFinished, ReasoningDelta, RouteEvent, TextDelta
+from chatbot.providers.keys import Secret
 from chatbot.providers.messages import ChatMessage, CompletionRequest, Parameters
+from chatbot.providers.tokens import ProcessTokens, Token
 
 QUESTION = CompletionRequest(
     system="You are the shop's assistant.", messages=(ChatMessage("user", "Where is my parcel?"),)
@@ -84,9 +86,10 @@ def target_of(provider: Provider, **fields: Any) -> Target:
 
 
 def provider_at(url: str, kind: str, **settings: Any) -> Any:
-    """A provider of `kind` that speaks to `url`."""
+    """A provider of `kind` that speaks to `url`, and has a token where it needs one."""
     shape = registry.KINDS[kind].settings
-    return registry.build(kind, "service", replace(shape(**settings), base_url=url))
+    tokens = ProcessTokens({"service": Token(Secret("tok-0"))})
+    return registry.build(kind, "service", replace(shape(**settings), base_url=url), tokens=tokens)
 
 
 async def ask(provider: Provider, request: CompletionRequest = QUESTION, **fields: Any) -> Heard:

@@ -8,13 +8,14 @@ import pytest
 from chatbot.providers import registry
 from chatbot.providers.http import HttpProvider
 from tests.providers.asking import provider_at
-from tests.providers.loopback import Loopback, loopback
+from tests.providers.loopback import Loopback, json_reply, loopback
 from tests.providers.wires import SAMPLES, Sample
 
 
 @pytest.fixture
 async def service() -> AsyncIterator[Loopback]:
     async with loopback() as running:
+        running.fixed["/oauth/2.0/token"] = json_reply(200, {"access_token": "tok-1"})
         yield running
 
 

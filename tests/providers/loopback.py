@@ -1,15 +1,20 @@
 """A service on 127.0.0.1 that answers as it is told, byte by byte, and remembers what it was asked."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import orjson
 
+from tests.providers.websocket import handshake, receive
+
 HANG = None
 """In place of a piece: say nothing more until the client goes away."""
+
+SWITCHING = 101
 
 Piece = bytes | float | None
 """Bytes are sent, one HTTP chunk each; a number waits so many seconds; HANG waits for the client to leave."""
@@ -30,7 +35,8 @@ class Request:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """An answer. `end` eof closes the body, reset drops the connection without the last chunk, close
-    ends the connection with the body although it was to be kept.
+    ends the connection with the body although it was to be kept. Status 101 opens a WebSocket: the body
+    is bytes of frames then, and what the client says first is the body of its request.
     `before_s` passes before the status line; None never sends one."""
 
     status: int = 200
@@ -45,7 +51,7 @@ def cut(body: bytes, split: int | str | None) -> list[bytes]:
     if split is None:
         return [body]
     if split == "after_cr":
-        return [part for part in body.replace(b"\r", b"\r\0").split(b"\0") if part]
+        return re.findall(rb"[^\r]*\r|[^\r]+", body)
     size = int(split)
     return [body[at : at + size] for at in range(0, len(body), size)]
 
@@ -59,11 +65,13 @@ def json_reply(status: int, body: object, headers: Mapping[str, str] | None = No
 
 
 class Loopback:
-    """`replies` are used up one a request, the last one again and again. `connections` are open now,
-    `accepted` were opened in all. Wait for a state with `until`."""
+    """`replies` are used up one a request, the last one again and again; `fixed` has those that a path
+    always gets. `connections` are open now, `accepted` were opened in all. Wait for a state with
+    `until`."""
 
     def __init__(self) -> None:
         self.replies: list[Reply] = [Reply(status=500)]
+        self.fixed: dict[str, Reply] = {}
         self.requests: list[Request] = []
         self.connections = 0
         self.accepted = 0
@@ -96,7 +104,11 @@ class Loopback:
             while request := await _request(reader):
                 self.requests.append(request)
                 self._changed.set()
-                reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+                reply = self.fixed.get(request.path.partition("?")[0])
+                reply = reply or (self.replies.pop(0) if len(self.replies) > 1 else self.replies[0])
+                if reply.status == SWITCHING:
+                    await self._upgrade(reply, request, reader, writer)
+                    break
                 if not await self._reply(reply, reader, writer):
                     break
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
@@ -113,9 +125,7 @@ class Loopback:
             await reader.read()
             return False
         await asyncio.sleep(reply.before_s)
-        lines = [f"HTTP/1.1 {reply.status} Status", "transfer-encoding: chunked"]
-        lines += [f"{name}: {value}" for name, value in reply.headers.items()]
-        writer.write("\r\n".join([*lines, "\r\n"]).encode())
+        _begin(writer, reply.status, {"transfer-encoding": "chunked", **reply.headers})
         for piece in reply.pieces:
             if piece is HANG:
                 await reader.read()
@@ -133,10 +143,42 @@ class Loopback:
         await writer.drain()
         return reply.end == "eof"
 
+    async def _upgrade(
+        self, reply: Reply, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        if reply.before_s is None:
+            await reader.read()
+            return
+        await asyncio.sleep(reply.before_s)
+        _begin(writer, reply.status, handshake(request.headers))
+        at = self.requests.index(request)
+        self.requests[at] = replace(request, body=await receive(reader))
+        self._changed.set()
+        for piece in reply.pieces:
+            if piece is HANG:
+                await reader.read()
+            elif isinstance(piece, float | int):
+                await asyncio.sleep(piece)
+            else:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0)
+        if reply.end == "reset":
+            writer.transport.abort()
+        else:
+            writer.write_eof()
+            await reader.read()
+
     async def _stop(self) -> None:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _begin(writer: asyncio.StreamWriter, status: int, headers: Mapping[str, str]) -> None:
+    """Send the head of an answer."""
+    lines = [f"HTTP/1.1 {status} Status", *(f"{name}: {value}" for name, value in headers.items())]
+    writer.write("\r\n".join([*lines, "\r\n"]).encode())
 
 
 async def _request(reader: asyncio.StreamReader) -> Request | None:

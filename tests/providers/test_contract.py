@@ -107,6 +107,8 @@ async def test_thinking_is_kept_apart_from_text(
 async def test_a_whole_answer_is_read_as_well_as_a_stream(
     provider: Provider, sample: Sample, service: Loopback
 ) -> None:
+    if sample.whole is None:
+        return
     service.answers(json_reply(200, sample.whole("Hello 👋")))
 
     for is_stream in (True, False):  # some services answer whole although a stream was asked for

@@ -91,7 +91,8 @@ async def test_cancelling_closes_the_connection_and_gives_the_slot_back(
     kind: str, sample: Sample, service: Loopback, when: str
 ) -> None:
     made = provider_at(service.url, kind, **sample.settings)
-    made._transport._connections = 1
+    if sample.status == 200:
+        made._transport._client._transport._connections = 1
     pieces = [HANG] if when == "before the text" else [sample.delta("x"), HANG]
     service.answers(
         reply(sample, *pieces, before_s=None if when == "before the head" else 0.0),
@@ -140,4 +141,4 @@ async def test_a_finished_answer_leaves_its_connection_for_the_next(
     for _ in range(3):
         assert (await ask(provider)).error is None
 
-    assert service.accepted == 1
+    assert service.accepted == (1 if sample.status == 200 else 3)

@@ -7,19 +7,30 @@ from typing import Any
 import pytest
 
 from chatbot.providers.messages import UNKNOWN_USAGE, Usage
+from tests.providers import websocket
 from tests.providers.asking import ask, provider_at
 from tests.providers.loopback import Loopback, Reply, cut, json_reply
+from tests.providers.wires import SAMPLES
 
 WIRE = Path(__file__).parents[1] / "wire"
-KINDS = {"openai_chat": "openai", "openai_compatible": "openai", "openai_completions": "completions"}
-REQUEST_IDS = ("x-request-id", "request-id")
+KINDS = {
+    "openai_chat": "openai",
+    "openai_compatible": "openai",
+    "openai_completions": "completions",
+    "spark_http": "spark",
+    "pangu_v1": "pangu",
+    "huawei": "pangu",
+}
+REQUEST_IDS = ("x-request-id", "request-id", "x-tc-requestid")
+DROPPED = 1006  # the close code of a WebSocket that nobody closed
 
 
 def kind_of(recorded: Any) -> str:
     """The kind of the registry that reads a case of a manifest."""
     if recorded.get("api") == "generate":
         return "ollama_generate"
-    return KINDS.get(recorded["provider"], recorded["provider"])
+    provider: str = recorded["provider"]
+    return KINDS.get(provider, provider)
 
 
 def cases() -> list[Any]:
@@ -37,6 +48,18 @@ def refusals() -> list[Any]:
         for file in sorted(WIRE.glob("*/http_errors.json"))
         for index, vector in enumerate(json.loads(file.read_text("utf-8"))["errors"])
     ]
+
+
+def as_it_came(case: Any) -> Reply:
+    """The answer of a case, cut and ended as the manifest says."""
+    body, end = case["path"].read_bytes(), case["end"]
+    if "http" in case:
+        http = case["http"]
+        return Reply(status=http["status"], headers=http["headers"], pieces=cut(body, case["split"]), end=end)
+    frames = [websocket.frame(text.encode()) for text in json.loads(body)]
+    if end == DROPPED:
+        return Reply(status=101, pieces=frames, end="reset")
+    return Reply(status=101, pieces=[*frames, websocket.close(end)])
 
 
 def request_id(headers: dict[str, str]) -> str | None:
@@ -64,10 +87,9 @@ def check_usage(usage: Usage, said: dict[str, int] | None) -> None:
 
 @pytest.mark.parametrize("case", cases())
 async def test_a_recorded_stream_is_read_as_its_sender_meant_it(case: Any, service: Loopback) -> None:
-    expect, http = case["expect"], case["http"]
-    pieces = cut(case["path"].read_bytes(), case["split"])
-    service.answers(Reply(status=http["status"], headers=http["headers"], pieces=pieces, end=case["end"]))
-    provider = provider_at(service.url, kind_of(case))
+    expect, kind = case["expect"], kind_of(case)
+    service.answers(as_it_came(case))
+    provider = provider_at(service.url, kind, **SAMPLES[kind].settings)
 
     heard = await ask(provider)
     await provider.aclose()
@@ -78,7 +100,7 @@ async def test_a_recorded_stream_is_read_as_its_sender_meant_it(case: Any, servi
         finished = heard.finished
         assert (finished.finish, finished.finish_raw) == (expect["finish"], expect["finish_raw"])
         check_usage(finished.usage, expect["usage"])
-        if known := request_id(http["headers"]):
+        if known := request_id(case.get("http", {}).get("headers", {})):
             assert finished.request_id == known
         calls = [(call.id, call.name, json.loads(call.arguments)) for call in finished.tool_calls]
         assert calls == [
@@ -89,15 +111,16 @@ async def test_a_recorded_stream_is_read_as_its_sender_meant_it(case: Any, servi
         assert error is not None
         assert (error.kind, error.retryable) == (expect["error"]["kind"], expect["error"]["retryable"])
         check_usage(error.usage, expect["usage"])
-        for name in ("message", "code"):
-            if expect["error"][name]:
+        for name in ("message", "code", "request_id"):
+            if expect["error"].get(name):
                 assert getattr(error, name) == expect["error"][name]
 
 
 @pytest.mark.parametrize("vector", refusals())
 async def test_a_recorded_refusal_says_what_to_do(vector: Any, service: Loopback) -> None:
     service.answers(json_reply(vector["status"], vector["body"], vector["headers"]))
-    provider = provider_at(service.url, kind_of(vector))
+    kind = kind_of(vector)
+    provider = provider_at(service.url, kind, **SAMPLES[kind].settings)
 
     error = (await ask(provider)).error
     await provider.aclose()
@@ -116,7 +139,7 @@ async def test_a_recorded_refusal_says_what_to_do(vector: Any, service: Loopback
 def test_every_recording_is_used() -> None:
     named = {case.values[0]["path"] for case in cases()}
 
-    lying_there = {path for ending in ("sse", "ndjson") for path in WIRE.glob(f"*/*.{ending}")}
+    lying_there = {path for ending in ("sse", "ndjson", "frames.json") for path in WIRE.glob(f"*/*.{ending}")}
 
     assert lying_there <= named
     assert len(named) >= 35

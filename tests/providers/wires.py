@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+from websockets.frames import Opcode
 
 from chatbot.providers.keys import Secret
+from tests.providers import websocket
 from tests.providers.loopback import Piece, Reply, Request
 
 
@@ -30,14 +32,16 @@ class Sample:
     """How one kind speaks: `delta` makes the bytes of one piece of text, `thought` of one of thinking
     (None: it has none), `end` is all that follows the text, `whole` an answer in one piece, `frame` puts
     data of any sort on the wire, `strange` is JSON that has another shape, and `asks_stream` tells
-    whether a request asks for a stream."""
+    whether a request asks for a stream. `status` is that of a stream: 101 over a WebSocket, which knows
+    no `whole` answers, and whose connections are for one answer each."""
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     content_type: str = "text/event-stream; charset=utf-8"
     delta: Callable[[str], bytes]
     thought: Callable[[str], bytes] | None = None
     end: bytes
-    whole: Callable[[str], object]
+    whole: Callable[[str], object] | None
+    status: int = 200
     comment: bytes = b": keep-alive\n\n"
     frame: Callable[[bytes], bytes] = event
     strange: Sequence[bytes] = (b'{"choices": 3}', b'{"choices": [3]}')
@@ -196,9 +200,104 @@ SAMPLES |= {
 }
 
 
+def _hunyuan(delta: Mapping[str, object], finish: str = "") -> dict[str, object]:
+    return {
+        "Note": "以上内容为AI生成",
+        "Choices": [{"Index": 0, "Delta": {"Role": "assistant", **delta}, "FinishReason": finish}],
+        "Usage": {"PromptTokens": 3, "CompletionTokens": 2, "TotalTokens": 5},
+    }
+
+
+def _pangu(message: Mapping[str, object], finish: str | None = None) -> dict[str, object]:
+    choice = {"index": 0, "logprobs": None, "finish_reason": finish, "message": message}
+    return {"id": "c", "choices": [choice], "usage": USAGE}
+
+
+def _ernie(text: str, *, is_end: bool = False) -> dict[str, object]:
+    return {"id": "as-1", "result": text, "is_end": is_end, "finish_reason": "normal", "usage": USAGE}
+
+
+def _spark(delta: Mapping[str, object], **more: object) -> dict[str, object]:
+    return {"code": 0, "sid": "cha-1", "choices": [{"delta": delta, "index": 0}], **more}
+
+
+def text_frame(data: bytes) -> bytes:
+    """Data as a frame of a WebSocket, with no byte in its head that looks like a line end."""
+    while {10, 13} & set(websocket.frame(data)[:4]):
+        data += b" "
+    return websocket.frame(data)
+
+
+def _spark_frame(text: Mapping[str, object], status: int = 1, **more: object) -> bytes:
+    choices = {"status": status, "seq": 1, "text": [{"role": "assistant", "index": 0, **text}]}
+    return text_frame(
+        orjson.dumps({"header": {"code": 0, "sid": "cht-1"}, "payload": {"choices": choices, **more}})
+    )
+
+
+SAMPLES |= {
+    "hunyuan": Sample(
+        settings={"secret_id": "id-1", "secret_key": Secret("sk-very-secret-key")},
+        delta=lambda text: sse(_hunyuan({"Content": text})),
+        thought=lambda text: sse(_hunyuan({"Content": "", "ReasoningContent": text})),
+        end=sse(_hunyuan({"Content": ""}, "stop")),
+        whole=lambda text: {
+            "Response": {
+                "Choices": [{"Message": {"Role": "assistant", "Content": text}, "FinishReason": "stop"}],
+                "Usage": {"PromptTokens": 3, "CompletionTokens": 2},
+                "RequestId": "r-1",
+            }
+        },
+        strange=(b'{"Choices": 3}', b'{"Response": {"Choices": [3]}}'),
+        asks_stream=lambda request: bool(request.json["Stream"]),
+    ),
+    "spark": Sample(
+        settings={"api_key": Secret("sk-very-secret-key")},
+        delta=lambda text: sse(_spark({"role": "assistant", "content": text})),
+        thought=lambda text: sse(_spark({"content": "", "reasoning_content": text})),
+        end=sse(_spark({"content": ""}, usage=USAGE), b"[DONE]"),
+        whole=lambda text: {
+            "code": 0,
+            "sid": "cha-1",
+            "choices": [{"message": {"role": "assistant", "content": text}, "index": 0}],
+            "usage": USAGE,
+        },
+    ),
+    "spark_ws": Sample(
+        settings={
+            "app_id": "app-1",
+            "api_key": Secret("key-1"),
+            "api_secret": Secret("sk-very-secret-key"),
+        },
+        status=101,
+        delta=lambda text: _spark_frame({"content": text}),
+        thought=lambda text: _spark_frame({"content": "", "reasoning_content": text}),
+        end=_spark_frame({"content": ""}, 2, usage={"text": USAGE}) + websocket.close(1000),
+        whole=None,
+        comment=websocket.frame(b"still there", Opcode.PING),
+        frame=text_frame,
+        strange=(b'{"header": 3}', b'{"header": {"code": 0}, "payload": {"choices": 3}}'),
+    ),
+    "pangu": Sample(
+        settings={"api_key": Secret("sk-very-secret-key"), "project_id": "p-1", "deployment_id": "d-1"},
+        delta=lambda text: sse(_pangu({"content": text})),
+        thought=lambda text: sse(_pangu({"content": "", "reasoning_content": text})),
+        end=sse(_pangu({"content": ""}, "stop"), b"[DONE]"),
+        whole=lambda text: _pangu({"role": "assistant", "content": text}, "stop"),
+    ),
+    "qianfan": Sample(
+        settings={"client_id": "id-1", "client_secret": Secret("sk-very-secret-key")},
+        delta=lambda text: sse(_ernie(text)),
+        end=sse(_ernie("", is_end=True)),
+        whole=lambda text: _ernie(text),
+        strange=(b'{"result": 3, "is_end": false}', b'{"choices": []}'),
+    ),
+}
+
+
 def reply(sample: Sample, *pieces: Piece, **more: Any) -> Reply:
     """An answer of this kind of service."""
-    return Reply(headers={"content-type": sample.content_type}, pieces=pieces, **more)
+    return Reply(status=sample.status, headers={"content-type": sample.content_type}, pieces=pieces, **more)
 
 
 def answer(sample: Sample, *texts: str) -> bytes:
