@@ -16,7 +16,7 @@ import orjson
 from chatbot.providers.capabilities import Capabilities
 from chatbot.providers.errors import BadRequest, ProviderError, TryLater
 from chatbot.providers.events import CompletionFinished, ProviderEvent, ReasoningDelta, TextDelta
-from chatbot.providers.messages import UNKNOWN_USAGE, ChatMessage, CompletionRequest, JsonSchema, Usage
+from chatbot.providers.messages import ChatMessage, CompletionRequest, JsonSchema, Usage
 
 REQUESTS = 2  # the first and one to correct it
 
@@ -47,7 +47,7 @@ async def stream(
     if isinstance(wanted, JsonSchema):
         _check_schema(wanted)
     asked = _in_words(request, wanted, can)
-    usage = UNKNOWN_USAGE
+    usage: Usage | None = None  # of the requests before
     for turn in itertools.count(1):
         said, finished = "", None
         try:
@@ -61,10 +61,10 @@ async def stream(
                         case CompletionFinished():
                             finished = event
         except ProviderError as error:
-            error.usage = together(usage, error.usage)
+            error.usage = together(usage, error.usage) if usage else error.usage
             raise
         assert finished is not None
-        usage = together(usage, finished.usage)
+        usage = together(usage, finished.usage) if usage else finished.usage
         found, fault = (said, None) if finished.finish != "stop" else read(said, wanted)
         if fault is None:
             if found:
