@@ -77,7 +77,9 @@ class Carrier:
         numbered = 0
         while True:
             turn = self.turn
-            version = await database.run(PromptVersion.known, turn.version_id)
+            version = PromptVersion.remembered(turn.version_id)
+            if version is None:
+                version = await database.run(PromptVersion.known, turn.version_id)
             asking = turns.Asking(turn, answer, self._routes.named(version.route), version, numbered)
             outcome = await self._ask(asking)
             why, self._why, self._asking = self._why, None, None

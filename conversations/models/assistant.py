@@ -1,4 +1,3 @@
-from functools import lru_cache
 from typing import Any
 
 from django.db import models
@@ -67,11 +66,29 @@ class PromptVersion(models.Model):
         return f"{self.assistant_id} v{self.number}"
 
     @staticmethod
-    @lru_cache(maxsize=256)
     def known(version_id: int) -> "PromptVersion":
         """Return a version. It never changes, so each process reads it once."""
-        return PromptVersion.objects.get(pk=version_id)
+        version = _known.get(version_id)
+        if version is None:
+            if len(_known) >= _MAX_KNOWN:
+                _known.clear()
+            version = _known[version_id] = PromptVersion.objects.get(pk=version_id)
+        return version
+
+    @staticmethod
+    def remembered(version_id: int) -> "PromptVersion | None":
+        """Return a version this process has read before, without asking the database."""
+        return _known.get(version_id)
+
+    @staticmethod
+    def forget() -> None:
+        """Read every version anew: tests begin their numbers again."""
+        _known.clear()
 
     def said_in(self, texts: dict[str, Any], locale: str, default: Any) -> Any:
         """Return what `texts` (greeting, starters or fallback) says in `locale`, else in any language."""
         return texts.get(locale) or texts.get("en") or next(iter(texts.values()), default)
+
+
+_MAX_KNOWN = 256
+_known: dict[int, PromptVersion] = {}

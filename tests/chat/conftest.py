@@ -20,7 +20,7 @@ from tests.redis_server import RedisServer
 @pytest.fixture(autouse=True)
 def _versions_are_new() -> None:
     """Version numbers start anew with each test's database."""
-    PromptVersion.known.cache_clear()
+    PromptVersion.forget()
 
 
 @pytest.fixture(autouse=True)
