@@ -17,6 +17,7 @@ from chatbot.configfile import LOCAL, ModelRow, Prices, ProviderRow, Reading, Ro
 from chatbot.providers import registry
 from chatbot.providers.base import Provider, Target
 from chatbot.providers.fallback import Route, Step, WeightedTarget
+from chatbot.providers.messages import Parameters
 from chatbot.providers.tokens import TokenStore
 
 __all__ = [
@@ -39,6 +40,10 @@ class Catalog:
     routes: Mapping[str, Route]
     targets: Mapping[str, Target]
     providers: Mapping[str, Provider]
+
+    def notes(self) -> list[str]:
+        """What models do not take of what config.yaml says, for the operator to know: a sentence each."""
+        return [note for route in self.routes.values() for note in route.notes(Parameters())]
 
     async def aclose(self) -> None:
         """Close all connections; running streams break."""

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
+from chatbot.providers import capabilities
 from chatbot.providers.base import Admission, Gate, OpenGate, Target
 from chatbot.providers.errors import NotUsable, ProviderError, RouteExhausted, TimedOut, TryLater
 from chatbot.providers.events import (
@@ -67,6 +68,15 @@ class Route:
         route's limits and the target's longest answer. Giving the result in again changes nothing."""
         merged = overlay(overlay(target.parameters, self.parameters), asked)
         return clamp(merged, self.limits, max_output_tokens=target.max_output_tokens)
+
+    def notes(self, asked: Parameters) -> list[str]:
+        """What becomes of parameters that a model of this route does not take, a sentence for each model."""
+        said = []
+        for target in (weighted.target for step in self.steps for weighted in step.targets):
+            told = self.parameters_for(target, asked)
+            if missed := capabilities.notes(told, target.provider.capabilities(target, told)):
+                said.append(f"Route `{self.name}`, model `{target.name}`: {', '.join(missed)}.")
+        return said
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,12 @@
 """What services take: requests made to fit, and what is said about it."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chatbot import config
 from chatbot.providers.capabilities import ALL, SILENCE, Capabilities, fit, notes
 from chatbot.providers.messages import ChatMessage, CompletionRequest, JsonSchema, Parameters
 from chatbot.providers.parameters import RANGED
@@ -112,3 +114,26 @@ def test_the_two_take_turns_where_they_must(messages: Any, sent: Any) -> None:
 
     assert [(one.role, one.text) for one in fitted.messages] == sent
     assert fit(wish, ALL).messages == wish.messages
+
+
+def test_the_operator_is_told_what_each_model_of_a_route_does_not_take(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("""\
+providers:
+  old: {kind: anthropic, api_version: "2023-06-01"}
+  new: {kind: anthropic}
+  away: {kind: anthropic, api_key: "${NOT_SET}"}
+models:
+  first: {provider: old, model: claude-3-haiku, temperature: 1.5}
+  second: {provider: new, model: claude-opus-4-6, reasoning_effort: low}
+  third: {provider: away, model: claude-opus-4-6}
+routes:
+  default: [{first: 1, second: 1}, third]
+  creative: {steps: [second], temperature: 1.0, top_p: 0.9}
+""")
+
+    catalog = config.load(tmp_path / "config.yaml", {}).build()
+
+    assert catalog.notes() == [
+        "Route `default`, model `first`: `temperature` 1.5 is sent as 1.",
+        "Route `creative`, model `second`: `temperature` is left out, `top_p` is left out.",
+    ]

@@ -29,7 +29,10 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         """Serve until a signal ends it. What cannot work is said in one sentence, with exit code 1."""
         try:
-            needs_local = config.load(settings.CONFIG_FILE, os.environ).needs_local
+            known = config.load(settings.CONFIG_FILE, os.environ)
+            needs_local = known.needs_local
+            for note in known.build().notes():
+                self._say(note)
             shared = listening.listen(options["host"], options["port"])
             address = listening.url(shared)
             logins = self._prepare()
