@@ -1,5 +1,6 @@
 """config.yaml: what it may say, what it means, and how its mistakes are told."""
 
+import re
 import stat
 import subprocess
 import sys
@@ -43,8 +44,24 @@ def test_the_shipped_file_runs_with_nothing_set() -> None:
 
     assert loaded.needs_local
     assert loaded.providers["openai"].absent == "`api_key` is empty"
+    assert {row.absent for row in loaded.providers.values()} >= {"`api_key` is empty"}
     assert set(loaded.routes) == {"default", "creative", "concise"}
     assert all(loaded.steps(route) == ((("local", 1.0),),) for route in loaded.routes.values())
+
+
+@pytest.mark.parametrize(
+    ("key", "provider", "model"),
+    [
+        ("ANTHROPIC_API_KEY", "anthropic", "claude"),
+        ("GEMINI_API_KEY", "gemini", "flash"),
+        ("COHERE_API_KEY", "cohere", "command"),
+    ],
+)
+def test_any_one_key_puts_its_model_on_every_route(key: str, provider: str, model: str) -> None:
+    loaded = config.load(SHIPPED, {key: "k"})
+
+    assert loaded.providers[provider].absent is None
+    assert all(loaded.steps(route) == (((model, 1.0),),) for route in loaded.routes.values())
 
 
 def test_one_key_alone_is_enough_to_run_on_a_service() -> None:
@@ -87,17 +104,15 @@ def test_the_commented_rows_of_the_shipped_file_are_right(load: Any) -> None:
     lines = SHIPPED.read_text("utf-8").split("\n")
     rows = []
     for line in lines:
-        commented = line.startswith("  #") and not line.startswith(
-            ("  # Services", "  # groq", "  # Any", "  # Legacy")
-        )
+        commented = re.match(r"  # +[\w-]+:( |$)", line)  # prose has no name in front
         rows.append("  " + line[4:] if commented else line)
-    names = ("DEEPSEEK_API_KEY", "AZURE_KEY", "OPENAI_API_KEY", "KEY_1", "KEY_2", "SECRET")
-    keys = dict.fromkeys(names, "k")
+    keys = dict.fromkeys(re.findall(r"\$\{(\w+)\}", "".join(rows)), "k")
 
     loaded = load("\n".join(rows), **keys)
 
-    assert {"deepseek", "azure", "house", "base"} <= set(loaded.providers)
+    assert {"deepseek", "azure", "house", "base", "ollama"} <= set(loaded.providers)
     assert loaded.models["big"].traits == OpenAITraits(reasoning=True)
+    assert len(loaded.build().targets) == len(loaded.models) - 1  # the local one has not been started
     assert all(row.absent is None for name, row in loaded.providers.items() if name != "local")
 
 
