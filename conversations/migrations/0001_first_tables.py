@@ -187,6 +187,7 @@ class Migration(migrations.Migration):
                 ("attempts", models.PositiveSmallIntegerField(default=0)),
             ],
             options={
+                "verbose_name_plural": "outbox entries",
                 "indexes": [
                     models.Index(
                         condition=models.Q(("done_at__isnull", True)),

@@ -17,6 +17,7 @@ class OutboxEntry(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
+        verbose_name_plural = "outbox entries"
         constraints = [models.UniqueConstraint(fields=["task", "key"], name="one_outbox_entry_per_task")]
         indexes = [
             models.Index(
