@@ -220,4 +220,6 @@ def serve(
     """
     process = WebProcess(application, listening, on_start=on_start, on_drain=on_drain, drain_s=drain_s)
     process.run()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, signal.SIG_IGN)  # it is over; Python's own end would let one kill us
     return process.exit_code
