@@ -8,6 +8,7 @@ import asyncio
 import base64
 import logging
 import re
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from urllib.parse import unquote, urlencode, urlsplit
@@ -48,6 +49,7 @@ class SocketTransport:
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
         proxy: str | None = None,
+        tls: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._service = service
@@ -55,6 +57,7 @@ class SocketTransport:
         self._headers = dict(headers or {})
         self._query = f"?{urlencode(query)}" if query else ""
         self._proxy = proxy
+        self._tls = tls
         self._clock = clock
         self._open: set[SocketAnswer] = set()
 
@@ -101,7 +104,7 @@ class SocketTransport:
         await asyncio.sleep(0)  # the sockets close in the next turn of the loop
 
     async def _connect(self, uri: WebSocketURI) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        tls = trusted() if uri.secure else None
+        tls = self._context(is_secure=uri.secure)
         goodbye_s = TLS_GOODBYE_S if uri.secure else None
         if not self._proxy:
             return await asyncio.open_connection(uri.host, uri.port, ssl=tls, ssl_shutdown_timeout=goodbye_s)
@@ -114,12 +117,17 @@ class SocketTransport:
                 raise
         return reader, writer
 
+    def _context(self, *, is_secure: bool) -> ssl.SSLContext | None:
+        return (self._tls or trusted()) if is_secure else None
+
     async def _tunnel(self, proxy: str, address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A connection to `address` through an HTTP proxy."""
         parts = urlsplit(proxy)
         is_secure = parts.scheme == "https"
         reader, writer = await asyncio.open_connection(
-            parts.hostname, parts.port or (443 if is_secure else 80), ssl=trusted() if is_secure else None
+            parts.hostname,
+            parts.port or (443 if is_secure else 80),
+            ssl=(self._tls or trusted()) if is_secure else None,
         )
         try:
             lines = [f"CONNECT {address} HTTP/1.1", f"Host: {address}"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -66,13 +67,14 @@ def json_reply(status: int, body: object, headers: Mapping[str, str] | None = No
 
 class Loopback:
     """`replies` are used up one a request, the last one again and again; `fixed` has those that a path
-    always gets. `connections` are open now, `accepted` were opened in all. Wait for a state with
-    `until`."""
+    always gets. `connections` are open now, `accepted` were opened in all, `last_words` is what clients
+    said on a WebSocket after their request. Wait for a state with `until`."""
 
     def __init__(self) -> None:
         self.replies: list[Reply] = [Reply(status=500)]
         self.fixed: dict[str, Reply] = {}
         self.requests: list[Request] = []
+        self.last_words = b""
         self.connections = 0
         self.accepted = 0
         self.port = 0
@@ -156,7 +158,7 @@ class Loopback:
         self._changed.set()
         for piece in reply.pieces:
             if piece is HANG:
-                await reader.read()
+                self.last_words += await reader.read()
             elif isinstance(piece, float | int):
                 await asyncio.sleep(piece)
             else:
@@ -166,8 +168,9 @@ class Loopback:
         if reply.end == "reset":
             writer.transport.abort()
         else:
-            writer.write_eof()
-            await reader.read()
+            if writer.can_write_eof():  # not over TLS
+                writer.write_eof()
+            self.last_words += await reader.read()
 
     async def _stop(self) -> None:
         for task in list(self._tasks):
@@ -195,10 +198,10 @@ async def _request(reader: asyncio.StreamReader) -> Request | None:
 
 
 @asynccontextmanager
-async def loopback() -> AsyncIterator[Loopback]:
+async def loopback(tls: ssl.SSLContext | None = None) -> AsyncIterator[Loopback]:
     """A running service on a free port."""
     service = Loopback()
-    server = await asyncio.start_server(service._serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(service._serve, "127.0.0.1", 0, ssl=tls)
     service.port = server.sockets[0].getsockname()[1]
     try:
         yield service

@@ -1,24 +1,19 @@
 """Connections: what goes wrong below HTTP, and what may lie between a service and us."""
 
 import asyncio
-import datetime
 import gzip
-import ipaddress
 import random
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from chatbot.providers.keys import Secret
 from tests import scale
 from tests.providers.asking import QUESTION, ask, provider_at, target_of
+from tests.providers.certificate import self_signed, serving
 from tests.providers.loopback import Loopback, Reply, cut, json_reply
 from tests.providers.wires import SAMPLES
 
@@ -39,26 +34,7 @@ async def asked(url: str, **settings: Any) -> Any:
 @pytest.fixture
 async def stranger(tmp_path: Path) -> AsyncIterator[str]:
     """The address of a TLS service with a certificate that nobody vouches for."""
-    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
-    today = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(today - datetime.timedelta(1))
-        .not_valid_after(today + datetime.timedelta(1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=True
-        )
-        .sign(key, hashes.SHA256())
-    )
-    pem = tmp_path / "stranger.pem"
-    pem.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem)
+    context = serving(self_signed(tmp_path))
     server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
     async with server:
         yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"

@@ -1,0 +1,493 @@
+"""iFlytek Spark: the signed WebSocket and its frames, HTTP in OpenAI's language, and what errors mean."""
+
+import asyncio
+import base64
+import json
+import logging
+import re
+import ssl
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import replace
+from email.utils import parsedate_to_datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, parse_qsl, urlsplit
+
+import orjson
+import pytest
+from websockets.frames import Opcode
+
+from chatbot.providers import spark
+from chatbot.providers.events import TextDelta
+from chatbot.providers.http import HttpProvider
+from chatbot.providers.keys import Secret
+from chatbot.providers.messages import ChatMessage, CompletionRequest, Parameters
+from chatbot.providers.spark import FrameWire, SparkSocketSettings, SparkTraits
+from chatbot.providers.spark_socket import SocketTransport
+from chatbot.providers.sse import MAX_EVENT_BYTES
+from tests.providers import websocket
+from tests.providers.asking import (
+    QUESTION,
+    WIRE,
+    Heard,
+    ask,
+    conversation,
+    provider_at,
+    recorded_requests,
+    target_of,
+)
+from tests.providers.certificate import self_signed, serving
+from tests.providers.loopback import HANG, Loopback, Piece, Request, json_reply, loopback
+from tests.providers.wires import SAMPLES, answer, reply, sse
+
+FRAMES, HTTP = SAMPLES["spark_ws"], SAMPLES["spark"]
+VECTORS = json.loads((WIRE / "spark_ws" / "spark_signed_url.json").read_text("utf-8"))["vectors"]
+RECORDED = recorded_requests("spark_ws")["spark_ws"]
+CODES = [
+    (10003, "invalid_request", False),
+    (10005, "invalid_request", False),
+    (10007, "rate_limit", True),
+    (10008, "overloaded", True),
+    (10012, "server", True),
+    (10013, "content_filter", False),
+    (10014, "content_filter", False),
+    (10019, "content_filter", False),
+    (10110, "overloaded", True),
+    (10907, "context_length", False),
+    (11200, "permission", False),
+    (11201, "quota", False),
+    (11202, "rate_limit", True),
+    (11203, "rate_limit", True),
+    (19999, "server", True),
+]
+
+
+async def sent(
+    service: Loopback,
+    request: CompletionRequest = QUESTION,
+    *,
+    kind: str = "spark_ws",
+    settings: Any = None,
+    **fields: Any,
+) -> Request:
+    """What reaches the service. `settings` are the provider row's, the rest the target's."""
+    sample = SAMPLES[kind]
+    service.answers(reply(sample, answer(sample, "Hi")))
+    provider = provider_at(service.url, kind, **{**sample.settings, **(settings or {})})
+    await ask(provider, request, **fields)
+    await provider.aclose()
+    return service.requests[-1]
+
+
+async def heard(service: Loopback, *pieces: Piece, kind: str = "spark_ws", **more: Any) -> Heard:
+    service.answers(reply(SAMPLES[kind], *pieces, **more))
+    provider = provider_at(service.url, kind, **SAMPLES[kind].settings)
+    said = await ask(provider)
+    await provider.aclose()
+    return said
+
+
+def fields_of(authorization: str) -> dict[str, str]:
+    """The named parts of a signature, however it is spaced."""
+    return dict(re.findall(r'(\w+)="([^"]*)"', base64.b64decode(authorization).decode()))
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
+def test_an_address_is_signed_as_the_official_library_signs_it(vector: Any) -> None:
+    url = spark.signed_url(
+        vector["url"],
+        vector["timestamp"],
+        api_key=Secret(vector["api_key"]),
+        api_secret=Secret(vector["api_secret"]),
+    )
+
+    query = dict(parse_qsl(urlsplit(url).query))
+    assert url.startswith(vector["url"] + "?")
+    assert (query["host"], query["date"]) == (vector["host"], vector["date"])
+    assert fields_of(query["authorization"]) == fields_of(vector["authorization"])
+    assert set(query) == {"host", "date", "authorization"}
+
+
+async def test_the_signature_is_made_when_the_socket_is_opened(service: Loopback) -> None:
+    request = await sent(service, model="generalv3.5", settings={"query": {"trace": "1"}})
+
+    path, _, query = request.path.partition("?")
+    said = {name: value for name, [value] in parse_qs(query).items()}
+    at = parsedate_to_datetime(said["date"]).timestamp()
+    assert abs(at - time.time()) < 60
+    again = spark.signed_url(
+        f"ws://127.0.0.1:{service.port}{path}",
+        at,
+        api_key=FRAMES.settings["api_key"],
+        api_secret=FRAMES.settings["api_secret"],
+    )
+    expected = dict(parse_qsl(urlsplit(again).query))
+    assert said == {**expected, "trace": "1"}
+
+
+@pytest.mark.parametrize(
+    ("model", "path"),
+    [
+        ("lite", "/v1.1/chat"),
+        ("generalv3", "/v3.1/chat"),
+        ("pro-128k", "/chat/pro-128k"),
+        ("generalv3.5", "/v3.5/chat"),
+        ("max-32k", "/chat/max-32k"),
+        ("4.0Ultra", "/v4.0/chat"),
+        ("spark-x", "/v1/x1"),
+    ],
+)
+async def test_each_model_is_asked_at_its_own_path(service: Loopback, model: str, path: str) -> None:
+    request = await sent(service, model=model)
+
+    assert request.path.partition("?")[0] == path
+    assert request.json["parameter"]["chat"]["domain"] == model
+
+
+async def test_an_address_with_a_path_is_used_as_it_is(service: Loopback) -> None:
+    provider = provider_at(f"{service.url}/v9/chat", "spark_ws", **FRAMES.settings)
+    service.answers(reply(FRAMES, answer(FRAMES, "Hi")))
+
+    assert (await ask(provider, model="generalv9")).text == "Hi"
+    await provider.aclose()
+
+    assert service.requests[-1].path.partition("?")[0] == "/v9/chat"
+
+
+async def test_a_frame_is_what_the_official_library_sends(service: Loopback) -> None:
+    request = await sent(
+        service,
+        conversation(RECORDED["conversation"]),
+        model="generalv3.5",
+        settings={"app_id": "app1"},
+    )
+
+    recorded = RECORDED["request"]["frame"]
+    del recorded["header"]["uid"]  # optional: nobody is named
+    del recorded["parameter"]["chat"]["top_k"]  # the library's own default, and the service's
+    assert request.json == recorded
+
+
+@pytest.mark.parametrize("kind", ["spark_ws", "spark"])
+@pytest.mark.parametrize(
+    ("model", "traits", "takes"),
+    [
+        ("lite", SparkTraits(), False),
+        ("generalv3", SparkTraits(), False),
+        ("generalv3.5", SparkTraits(), True),
+        ("4.0Ultra", SparkTraits(), True),
+        ("lite", SparkTraits(system_role=True), True),
+        ("4.0Ultra", SparkTraits(system_role=False), False),
+    ],
+)
+async def test_where_there_is_no_system_role_the_prompt_goes_before_the_first_question(
+    service: Loopback, kind: str, model: str, traits: SparkTraits, takes: bool
+) -> None:
+    messages = (ChatMessage("user", "Hi"), ChatMessage("assistant", "Hello"), ChatMessage("user", "Bye"))
+
+    body = (
+        await sent(service, replace(QUESTION, messages=messages), kind=kind, model=model, traits=traits)
+    ).json
+
+    told = body["payload"]["message"]["text"] if kind == "spark_ws" else body["messages"]
+    assert [one["role"] for one in told] == ["system"] * takes + ["user", "assistant", "user"]
+    assert told[0]["content"] == (QUESTION.system if takes else f"{QUESTION.system}\n\nHi")
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "chat"),
+    [
+        ("generalv3.5", {"temperature": 0.0}, {"temperature": 0.01}),
+        ("generalv3.5", {"temperature": 1.7, "top_p": 0.5, "stop": ("x",)}, {"temperature": 1.0}),
+        ("generalv3.5", {"max_output_tokens": 9, "frequency_penalty": 1.0}, {"max_tokens": 9}),
+        ("spark-x", {"temperature": 1.7, "top_p": 0.5}, {"temperature": 1.7, "top_p": 0.5}),
+        ("spark-x", {"presence_penalty": 1.0}, {"presence_penalty": 1.0}),
+    ],
+)
+async def test_parameters_are_moved_into_what_the_model_takes(
+    service: Loopback, model: str, asked: Any, chat: Any
+) -> None:
+    wish = replace(QUESTION, parameters=Parameters(**asked))
+
+    over_socket = (await sent(service, wish, model=model)).json["parameter"]["chat"]
+    over_http = (await sent(service, wish, model=model, kind="spark")).json
+
+    assert over_socket == {"domain": model, **chat}
+    assert {name: over_http[name] for name in over_http if name not in ("messages", "stream")} == {
+        "model": model,
+        **chat,
+    }
+
+
+async def test_json_is_promised_over_http_only(service: Loopback) -> None:
+    wish = replace(QUESTION, parameters=Parameters(json="object"))
+    service.answers(reply(HTTP, answer(HTTP, "{}")), reply(FRAMES, answer(FRAMES, "{}")))
+    by_http = provider_at(service.url, "spark", **HTTP.settings)
+    by_socket = provider_at(service.url, "spark_ws", **FRAMES.settings)
+
+    assert [(await ask(by_http, wish)).text, (await ask(by_socket, wish)).text] == ["{}", "{}"]
+    await by_http.aclose()
+    await by_socket.aclose()
+
+    http, frame = (request.json for request in service.requests)
+    assert http["response_format"] == {"type": "json_object"}
+    assert "JSON object" in frame["payload"]["message"]["text"][0]["content"]
+
+
+@pytest.mark.parametrize(("code", "kind", "retryable"), CODES)
+async def test_each_code_says_what_to_do(service: Loopback, code: int, kind: str, retryable: bool) -> None:
+    header = {"code": code, "message": "because", "sid": "cht-9", "status": 2}
+    refusal = {"code": code, "message": "because", "sid": "cht-9"}
+    under_error = {"error": {"message": "because", "type": "api_error", "param": None, "code": str(code)}}
+
+    answers = [
+        await heard(service, websocket.frame(orjson.dumps({"header": header}))),
+        await heard(service, FRAMES.delta("Half") + websocket.frame(orjson.dumps({"header": header}))),
+        await heard(service, HTTP.delta("Half"), sse(refusal), kind="spark"),
+        await heard(service, HTTP.delta("Half"), sse(under_error), kind="spark"),
+    ]
+
+    assert [one.text for one in answers] == ["", "Half", "Half", "Half"]
+    for one in answers:
+        assert one.error is not None
+        assert (one.error.kind, one.error.retryable, one.error.code) == (kind, retryable, str(code))
+        assert one.error.message == "because"
+    assert [one.error.request_id for one in answers[:3] if one.error] == ["cht-9"] * 3
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (401, {"message": "HMAC signature cannot be verified: fail to retrieve credential"}, "auth"),
+        (403, {"message": "HMAC signature cannot be verified, a valid date is required"}, "auth"),
+        (403, {"message": "not for you"}, "permission"),
+        (429, {"message": "too many"}, "rate_limit"),
+        (200, {"code": 11200, "message": "AppIdNoAuthError"}, "permission"),
+        (200, {"hello": "world"}, "bad_response"),
+    ],
+)
+async def test_a_handshake_that_fails_says_why(service: Loopback, status: int, body: Any, kind: str) -> None:
+    service.answers(json_reply(status, body))
+    provider = provider_at(service.url, "spark_ws", **FRAMES.settings)
+
+    error = (await ask(provider)).error
+    await provider.aclose()
+
+    assert error is not None
+    assert error.kind == kind
+    assert body.get("message", "WebSocket") in error.message
+
+
+async def test_a_whole_answer_over_http_with_an_error_is_one(service: Loopback) -> None:
+    service.answers(json_reply(200, {"code": 10907, "message": "too many tokens", "sid": "cha-3"}))
+    provider = provider_at(service.url, "spark", **HTTP.settings)
+
+    error = (await ask(provider, stream=False)).error
+    await provider.aclose()
+
+    assert error is not None
+    assert (error.kind, error.request_id) == ("context_length", "cha-3")
+
+
+async def test_a_tool_call_in_a_frame_is_handed_on(service: Loopback) -> None:
+    call = {"content": "", "role": "assistant", "function_call": {"name": "track", "arguments": '{"n":1}'}}
+    choices = {"status": 2, "seq": 0, "text": [call]}
+    frame = {"header": {"code": 0, "sid": "cht-1"}, "payload": {"choices": choices}}
+
+    said = await heard(service, websocket.frame(orjson.dumps(frame)))
+
+    assert said.finished.finish == "tool_calls"
+    assert [(one.name, one.arguments) for one in said.finished.tool_calls] == [("track", '{"n":1}')]
+
+
+async def test_a_message_in_several_frames_is_one(service: Loopback) -> None:
+    data = (
+        b'{"header": {"code": 0},\r\n "payload": {"choices": {"status": 1, "text": [{"content": "Hello"}]}}}'
+    )
+    parts = [
+        websocket.frame(data[:20], fin=False),
+        websocket.frame(b"still there", Opcode.PING),
+        websocket.frame(data[20:50], Opcode.CONT, fin=False),
+        websocket.frame(data[50:], Opcode.CONT),
+    ]
+
+    said = await heard(service, *parts, FRAMES.end)
+
+    assert (said.text, said.error) == ("Hello", None)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        b"\x81\x83abcdefg",  # a service that masks its frames
+        b"\x83\x00",  # an unknown opcode
+        websocket.frame(b"x" * 9, Opcode.CONT),
+        b"\x81\x7f" + (MAX_EVENT_BYTES + 1).to_bytes(8, "big"),
+    ],
+)
+async def test_a_broken_protocol_is_a_bad_response(service: Loopback, fault: bytes) -> None:
+    said = await heard(service, FRAMES.delta("Half"), fault, HANG)
+
+    assert said.text == "Half"
+    assert said.error is not None
+    assert said.error.kind == "bad_response"
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1011, 4000])
+async def test_a_farewell_in_mid_answer_does_not_make_it_whole(service: Loopback, code: int) -> None:
+    said = await heard(service, FRAMES.delta("Half"), websocket.close(code))
+
+    assert said.text == "Half"
+    assert said.error is not None
+    assert said.error.kind == "incomplete_stream"
+
+
+async def test_something_else_than_a_websocket_is_told(service: Loopback) -> None:
+    server = await asyncio.start_server(_shout, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    provider = provider_at(f"ws://127.0.0.1:{port}", "spark_ws", **FRAMES.settings)
+
+    async with server:
+        error = (await ask(provider)).error
+    await provider.aclose()
+
+    assert error is not None
+    assert error.kind == "bad_response"
+    assert "no WebSocket" in error.message
+
+
+async def _shout(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"220 mail.example ESMTP\r\n\r\n")
+    await writer.drain()
+    writer.close()
+
+
+async def test_leaving_says_goodbye(service: Loopback) -> None:
+    service.answers(reply(FRAMES, FRAMES.delta("x"), HANG))
+    provider = provider_at(service.url, "spark_ws", **FRAMES.settings)
+
+    async with aclosing(provider.stream(QUESTION, target=target_of(provider))) as events:
+        assert await anext(events) == TextDelta("x")
+    await service.until(lambda: service.connections == 0)
+    await provider.aclose()
+
+    assert service.last_words[0] == 0x88  # a frame that closes
+
+
+async def test_closing_the_provider_ends_what_runs(service: Loopback) -> None:
+    service.answers(reply(FRAMES, FRAMES.delta("x"), HANG))
+    provider = provider_at(service.url, "spark_ws", **FRAMES.settings)
+    running = asyncio.create_task(ask(provider))
+    await service.until(lambda: bool(service.requests and service.requests[-1].body))
+
+    await provider.aclose()
+
+    said = await running
+    assert said.error is not None
+    assert said.error.kind == "incomplete_stream"
+
+
+async def test_neither_signature_nor_keys_are_logged(
+    service: Loopback, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    request = await sent(service)
+
+    [signature] = parse_qs(request.path.partition("?")[2])["authorization"]
+    for secret in (signature, fields_of(signature)["signature"], "sk-very-secret-key", "key-1"):
+        assert secret not in caplog.text
+
+
+@pytest.mark.parametrize("is_secure", [False, True], ids=["ws", "wss"])
+async def test_the_way_may_lead_through_a_proxy(tmp_path: Path, is_secure: bool) -> None:
+    pem = self_signed(tmp_path)
+    asked: list[bytes] = []
+    async with (
+        loopback(tls=serving(pem) if is_secure else None) as service,
+        tunnel(service.port, asked) as port,
+    ):
+        service.answers(reply(FRAMES, answer(FRAMES, "Hi")))
+        url = f"{'wss' if is_secure else 'ws'}://spark.invalid:81"
+        provider = over(url, pem, proxy=f"http://me:p%40ss@127.0.0.1:{port}")
+
+        said = await ask(provider, model="lite")
+        await provider.aclose()
+
+    assert (said.text, said.error) == ("Hi", None)
+    assert asked[0].startswith(b"CONNECT spark.invalid:81 HTTP/1.1\r\n")
+    assert base64.b64encode(b"me:p@ss") in asked[0]
+
+
+async def test_a_proxy_that_refuses_is_told(tmp_path: Path) -> None:
+    async with tunnel(0, []) as port:
+        provider = over("ws://elsewhere.invalid", None, proxy=f"http://127.0.0.1:{port}")
+
+        error = (await ask(provider)).error
+        await provider.aclose()
+
+    assert error is not None
+    assert (error.kind, "the proxy did not connect" in error.message) == ("unavailable", True)
+
+
+async def test_a_secure_socket_is_opened_where_the_certificate_is_trusted(tmp_path: Path) -> None:
+    pem = self_signed(tmp_path)
+    async with loopback(tls=serving(pem)) as service:
+        service.answers(reply(FRAMES, FRAMES.delta("Hi"), FRAMES.end), reply(FRAMES, FRAMES.delta("x"), HANG))
+        url = f"https://127.0.0.1:{service.port}"
+        trusting, wary = over(url, pem), over(url, None)
+
+        said, unsaid = await ask(trusting), await ask(wary)
+        async with aclosing(trusting.stream(QUESTION, target=target_of(trusting))) as events:
+            assert await anext(events) == TextDelta("x")
+        await service.until(lambda: service.connections == 0)
+        await trusting.aclose()
+        await wary.aclose()
+
+    assert (said.text, said.error) == ("Hi", None)
+    assert unsaid.error is not None
+    assert "certificate is not trusted" in unsaid.error.message
+
+
+def over(url: str, pem: Path | None, *, proxy: str | None = None) -> HttpProvider:
+    """A provider at `url` that trusts the certificate in `pem`, None: those that everybody trusts."""
+    settings = SparkSocketSettings(base_url=url, **FRAMES.settings)
+    sign = partial(spark.signed_url, api_key=Secret("k"), api_secret=Secret("s"))
+    tls = ssl.create_default_context(cafile=pem) if pem else None
+    transport = SocketTransport("service", sign=sign, proxy=proxy, tls=tls)
+    return HttpProvider("service", FrameWire(settings), transport, base_url=url)
+
+
+@asynccontextmanager
+async def tunnel(to_port: int, asked: list[bytes]) -> AsyncIterator[int]:
+    """A proxy, by its port, that knows the way to `spark.invalid` only. It notes what it is asked."""
+
+    ended = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        if b"spark.invalid" not in asked[-1]:
+            writer.write(b"HTTP/1.1 407 Who are you\r\n\r\n")
+            writer.close()
+            ended.set()
+            return
+        there, back = await asyncio.open_connection("127.0.0.1", to_port)
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await asyncio.gather(pipe(reader, back), pipe(there, writer))
+        ended.set()
+
+    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(65536):
+                writer.write(data)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+        await ended.wait()
