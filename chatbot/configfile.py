@@ -186,7 +186,7 @@ class Reading:
             name=name,
             kind=kind,
             settings=settings,
-            absent=f"{listed(empty)} is empty" if empty else None,
+            absent=f"{listed(empty)} {'are' if empty[1:] else 'is'} empty" if empty else None,
             line=line_of(entry.key),
         )
 

@@ -77,6 +77,46 @@ def test_one_key_alone_is_enough_to_run_on_a_service() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("model", "environ"),
+    [
+        ("hunyuan", {"HUNYUAN_SECRET_ID": "i", "HUNYUAN_SECRET_KEY": "k"}),
+        ("tokenhub", {"TOKENHUB_API_KEY": "k"}),
+        ("spark", {"SPARK_API_PASSWORD": "k"}),
+        ("spark_ws", {"SPARK_APP_ID": "i", "SPARK_API_KEY": "k", "SPARK_API_SECRET": "s"}),
+        (
+            "pangu",
+            {
+                "PANGU_PROJECT_ID": "p",
+                "PANGU_IAM_ACCOUNT": "a",
+                "PANGU_IAM_USER": "u",
+                "PANGU_IAM_PASSWORD": "w",
+            },
+        ),
+        ("ernie", {"QIANFAN_AK": "i", "QIANFAN_SK": "k"}),
+        ("ernie_v2", {"QIANFAN_API_KEY": "k"}),
+    ],
+)
+async def test_a_shipped_row_is_used_in_every_route_once_its_key_is_set(
+    model: str, environ: dict[str, str]
+) -> None:
+    loaded = config.load(SHIPPED, environ)
+
+    assert all(loaded.steps(route) == (((model, 1.0),),) for route in loaded.routes.values())
+    catalog = loaded.build()
+    assert set(catalog.targets) == {model}
+    await catalog.aclose()
+    last = list(environ)[-1]
+    assert config.load(SHIPPED, {**environ, last: ""}).needs_local
+
+
+def test_a_shipped_row_says_what_it_lacks_beside_its_key() -> None:
+    with pytest.raises(ConfigError, match="provider `hunyuan` needs `secret_id`"):
+        config.load(SHIPPED, {"HUNYUAN_SECRET_KEY": "k"})
+
+    assert config.load(SHIPPED, {}).providers["spark_ws"].absent == "`api_key` and `api_secret` are empty"
+
+
 async def test_a_catalog_holds_what_can_be_used() -> None:
     local = {
         "LOCAL_MODEL_URL": "http://127.0.0.1:9/v1",
