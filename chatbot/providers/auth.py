@@ -1,9 +1,12 @@
 """How a request proves who sends it: httpx auth flows around keys, tokens and signatures."""
 
+import base64
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
+from urllib.parse import quote_plus
 
 import httpx
 import orjson
@@ -135,16 +138,18 @@ class TokenFlow(httpx.Auth):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OAuth2Settings:
-    """The client credentials grant of RFC 6749, section 4.4."""
+    """The client credentials grant of RFC 6749, section 4.4. `client_auth` says where the credentials go:
+    into the form, or into a header by HTTP Basic."""
 
     token_url: str = ""
     client_id: str = ""
     client_secret: Secret | None = None
     scope: str | None = None
+    client_auth: Literal["form", "basic"] = "form"
 
 
 class OAuth2(TokenFlow):
-    """Client credentials, sent as a form."""
+    """Client credentials as the standard has them."""
 
     def __init__(
         self,
@@ -158,7 +163,11 @@ class OAuth2(TokenFlow):
         self._settings = settings
 
     def token_request(self) -> httpx.Request:
-        return httpx.Request("POST", self._settings.token_url, data=self.credentials(), headers=ACCEPTS)
+        form, headers = self.credentials(), dict(ACCEPTS)
+        if self._settings.client_auth == "basic":
+            pair = ":".join(quote_plus(form.pop(name)) for name in ("client_id", "client_secret"))
+            headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        return httpx.Request("POST", self._settings.token_url, data=form, headers=headers)
 
     def credentials(self) -> dict[str, str]:
         """Who we are, as the standard names it."""

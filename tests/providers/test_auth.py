@@ -1,6 +1,8 @@
 """Signing in with tokens: one fetch for all, renewed in time, and once after a refusal."""
 
 import asyncio
+import base64
+import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -14,7 +16,7 @@ from chatbot.providers.keys import Secret
 from chatbot.providers.openai import ChatWire, OpenAISettings
 from chatbot.providers.tokens import ProcessTokens, Token, expiring
 from chatbot.providers.transport import Transport
-from tests.providers.asking import ask
+from tests.providers.asking import WIRE, ask
 from tests.providers.loopback import Loopback, Reply, json_reply
 from tests.providers.wires import SAMPLES
 
@@ -76,6 +78,59 @@ async def test_a_token_is_asked_for_as_the_standard_says_and_used_again(
         "client_secret": ["s3cret"],
         "scope": ["chat"],
     }
+
+
+@pytest.mark.parametrize(
+    "vector",
+    json.loads((WIRE / "qianfan" / "oauth2.json").read_text("utf-8"))["generic"],
+    ids=lambda one: one["by"],
+)
+async def test_a_token_exchange_goes_as_the_standard_shows_it(vector: Any, service: Loopback) -> None:
+    settings = OAuth2Settings(
+        token_url=f"{service.url}/token", client_id="id-1", client_secret=Secret("s&cret+1")
+    )
+    tokens = ProcessTokens()
+    auth = OAuth2("gateway", settings, tokens, clock=lambda: 0.0)
+    provider = HttpProvider(
+        "gateway", ChatWire(OpenAISettings()), Transport("gateway", auth=auth), base_url=service.url
+    )
+    service.answers(json_reply(vector["response"]["status"], vector["response"]["body"]), HELLO)
+
+    answer = await ask(provider)
+    await provider.aclose()
+
+    expect, request = vector["expect"], service.requests[0]
+    if wanted := vector.get("request"):
+        assert (request.method, request.headers["content-type"]) == (wanted["method"], wanted["content_type"])
+        assert request.body.decode() == wanted["body"]
+    if "token" in expect:
+        token = await tokens.load("gateway")
+        assert token is not None
+        assert (token.value.reveal(), token.expires_at) == (expect["token"], expect["expires_in"] - 60)
+    else:
+        assert answer.error is not None
+        assert (answer.error.kind, answer.error.retryable) == (expect["error"], expect["retryable"])
+
+
+async def test_credentials_may_go_into_a_header(service: Loopback) -> None:
+    settings = OAuth2Settings(
+        token_url=f"{service.url}/token",
+        client_id="id 1",
+        client_secret=Secret("s&cret"),
+        client_auth="basic",
+    )
+    auth = OAuth2("gateway", settings, ProcessTokens())
+    provider = HttpProvider(
+        "gateway", ChatWire(OpenAISettings()), Transport("gateway", auth=auth), base_url=service.url
+    )
+    service.answers(grants("tok-1"), HELLO)
+
+    assert (await ask(provider)).text == "Hi"
+    await provider.aclose()
+
+    request = service.requests[0]
+    assert base64.b64decode(request.headers["authorization"].removeprefix("Basic ")) == b"id+1:s%26cret"
+    assert request.body == b"grant_type=client_credentials"
 
 
 async def test_many_callers_share_one_fetch(customer: Customer, service: Loopback) -> None:
