@@ -147,15 +147,15 @@ class State:
                 "EVAL", _TAKE, 1, PREFIX + "rate:" + key, now_ms, window_s * 1000, limit, window_s + 1
             )
             if wait_ms != 0:
-                self.give_back(taken)
+                await self.give_back(taken)
                 return None if wait_ms is None else wait_ms / 1000
             taken.append(key)
         return 0.0
 
-    def give_back(self, keys: Sequence[str]) -> None:
+    async def give_back(self, keys: Sequence[str]) -> None:
         """Undo the last `take` of these keys."""
         for key in keys:
-            self.post("LPOP", PREFIX + "rate:" + key)
+            await self.call("LPOP", PREFIX + "rate:" + key)
 
     async def read_stream(self, key: str) -> list[Mapping[bytes, bytes]] | None:
         """Return all entries of a stream, oldest first; None when Redis is away."""

@@ -3,6 +3,7 @@
 Functions are synchronous and whole transactions.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -98,12 +99,13 @@ def _accept(
     restarted: UnfinishedTurn | None = None
     counts = False
     if conversation.status == ConversationStatus.OPEN:
-        unfinished = lifecycle.unfinished_of(visitor_id)
+        unfinished = _unfinished_of(visitor_id)
         running = next((each for each in unfinished if each.conversation_id == conversation.id), None)
         counts = running is None or running.position == before
-        if counts:  # a turn begins now, or will when the running one ends
-            _allow_turn(len(unfinished), refusal)
+        if counts and refusal is not None:  # a turn begins now, or will when the running one ends
+            raise refusal
         if running is None:
+            _allow_one_more(unfinished)
             begun = lifecycle.taken(
                 lifecycle.begin(
                     conversation,
@@ -125,11 +127,17 @@ def _accept(
     )
 
 
-def _allow_turn(unfinished: int, refusal: ConversationError | None) -> None:
-    if refusal is not None:
-        raise refusal
+def _unfinished_of(visitor_id: str) -> list[UnfinishedTurn]:
+    """Return the visitor's unfinished turns; nobody begins another where their number is limited."""
+    if settings.LIMIT_PARALLEL_TURNS_VISITOR:
+        lifecycle.lock_visitor(visitor_id)
+    return lifecycle.unfinished_of(visitor_id)
+
+
+def _allow_one_more(unfinished: Sequence[UnfinishedTurn]) -> None:
+    """Raise BusyError where a visitor has as many turns at once as may be."""
     limit = settings.LIMIT_PARALLEL_TURNS_VISITOR
-    if limit and unfinished >= limit:
+    if limit and len(unfinished) >= limit:
         raise BusyError
 
 
@@ -143,7 +151,9 @@ def retry(*, visitor_id: str, turn_id: str, process: str, refusal: ConversationE
         newest = Turn.objects.filter(conversation_id=conversation.id).order_by("-created_at", "-id").first()
         if newest != old or newest.status in UNFINISHED or conversation.status != ConversationStatus.OPEN:
             raise ConflictError("Only the last answer can be asked for again, once it has ended.")
-        _allow_turn(len(lifecycle.unfinished_of(visitor_id)), refusal)
+        if refusal is not None:
+            raise refusal
+        _allow_one_more(_unfinished_of(visitor_id))
         row = lifecycle.begin(
             conversation,
             after=newest.after,

@@ -93,6 +93,11 @@ class UnfinishedTurn:
     position: int | None
 
 
+def lock_visitor(visitor_id: str) -> None:
+    """Let nobody else begin a turn of this visitor until the transaction ends."""
+    statements.lock_row("conversations_visitor", visitor_id)
+
+
 def unfinished_of(visitor_id: str) -> list[UnfinishedTurn]:
     """Return the visitor's queued and running turns."""
     found = statements.fetch_all(

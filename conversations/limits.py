@@ -49,9 +49,13 @@ class FrameLimit:
 
 @dataclass(slots=True)
 class TurnAllowance:
-    """Permission to start one turn; `refusal` says why there is none. Set `is_used` if it was needed."""
+    """Permission to start one turn; `refusal` says why there is none. Set `is_used` if it was needed.
 
-    keys: Sequence[str]
+    `is_local`: it was counted by this process alone.
+    """
+
+    keys: Sequence[str] = ()
+    is_local: bool = False
     refusal: RateLimitedError | None = None
     is_used: bool = False
 
@@ -74,7 +78,7 @@ class TurnLimits:
             yield allowance
         finally:
             if allowance.keys and not allowance.is_used:
-                self._give_back(allowance)
+                await self._give_back(allowance)
 
     async def _take(self, visitor_id: str, address: str) -> TurnAllowance:
         limits = {
@@ -83,17 +87,19 @@ class TurnLimits:
         }
         limits = {key: limit for key, limit in limits.items() if limit}
         if not limits:
-            return TurnAllowance(())
-        keys = tuple(limits)
-        wait_s = await self._state.take(keys, tuple(limits.values()), window_s=TURNS_WINDOW_S)
+            return TurnAllowance()
+        wait_s = await self._state.take(tuple(limits), tuple(limits.values()), window_s=TURNS_WINDOW_S)
+        is_local = wait_s is None
         if wait_s is None:
             wait_s = self._take_locally(limits)
         if wait_s:
-            return TurnAllowance((), RateLimitedError(max(1, math.ceil(wait_s))))
-        return TurnAllowance(keys)
+            return TurnAllowance(refusal=RateLimitedError(max(1, math.ceil(wait_s))))
+        return TurnAllowance(tuple(limits), is_local=is_local)
 
-    def _give_back(self, allowance: TurnAllowance) -> None:
-        self._state.give_back(allowance.keys)
+    async def _give_back(self, allowance: TurnAllowance) -> None:
+        if not allowance.is_local:
+            await self._state.give_back(allowance.keys)
+            return
         for key in allowance.keys:
             if self._local.get(key):
                 self._local[key].pop()

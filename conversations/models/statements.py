@@ -99,3 +99,9 @@ def _question_marks(sql: str) -> str:
 def for_update_of(table: str) -> str:
     """Return what locks the selected rows of `table`; SQLite's transactions lock the whole file."""
     return f" FOR UPDATE OF {table}" if _is_postgresql() else ""
+
+
+def lock_row(table: str, key: str) -> None:
+    """Let nobody else lock this row until the transaction ends; others may refer to it."""
+    if _is_postgresql():
+        fetch(f"SELECT id FROM {table} WHERE id = %s FOR NO KEY UPDATE", [key])  # noqa: S608

@@ -68,6 +68,6 @@ async def _take(keys: list[str]) -> float | None:
 async def _give_back(keys: list[str]) -> None:
     state = State(settings.REDIS_URL)
     try:
-        state.give_back(keys)
+        await state.give_back(keys)
     finally:
         await state.aclose()

@@ -2,6 +2,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connections
 from pytest_django import Settings
 
 from chatbot import database
@@ -74,6 +76,7 @@ async def processes(
             process.thaw()
             await process.drain(0)
     database.close()
+    await sync_to_async(connections.close_all)()  # of the thread in which tests ask the database
 
 
 @pytest.fixture
