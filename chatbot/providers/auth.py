@@ -123,6 +123,12 @@ class TokenFlow(httpx.Auth):
                 return
             refused = token
 
+    async def forget(self) -> None:
+        """Have the token in use renewed before the next request."""
+        kept = await self._tokens.load(self._service)
+        if kept and self.in_use and kept.value.reveal() == self.in_use.reveal():
+            await self._tokens.save(self._service, Token(kept.value, expires_at=0.0))
+
     def _holds(self, token: Token | None, refused: Token | None) -> bool:
         if token is None or not token.is_fresh(self._clock()):
             return False

@@ -47,6 +47,10 @@ class Carrier(Protocol):
         """The access token sent last, where there are any."""
         ...
 
+    async def forget_token(self) -> None:
+        """The service refused that token where no auth flow could see it: the next request gets another."""
+        ...
+
     @property
     def keys(self) -> KeyRing | None:
         """The keys that take turns, where one of them is sent with each request."""

@@ -91,7 +91,7 @@ class HttpProvider:
                 reader.request_id = answer.headers.get(self._wire.request_id_header)
                 is_stream = await self._check(answer, target)
                 body = b"" if is_stream else await answer.body(at_most=WHOLE_BYTES)
-            if not is_stream and (failure := _take_all(reader.take_whole, [body])):
+            if not is_stream and (failure := _take_all(reader, reader.take_whole, [body])):
                 raise failure
             for delta in reader.deltas():
                 yield delta
@@ -107,7 +107,8 @@ class HttpProvider:
                     if isinstance(error, TimeoutError):
                         raise
                     raise IncompleteStream("The connection broke off in the middle of the answer.") from error
-                failure = _take_all(reader.take, splitter.feed(piece) if piece else splitter.end())
+                events = splitter.feed(piece) if piece else splitter.end()
+                failure = _take_all(reader, reader.take, events)
                 for delta in reader.deltas():
                     visible = visible or type(delta) is TextDelta
                     yield delta
@@ -135,6 +136,8 @@ class HttpProvider:
             raise self._timed_out(phase, target, reader) from None
         except ProviderError as error:
             self._complete(error, reader)
+            if error.kind == "auth_expired":
+                await self._transport.forget_token()
             raise
         finally:
             HttpProvider.streams -= 1
@@ -181,11 +184,14 @@ class HttpProvider:
             error.usage = reader.usage
 
 
-def _take_all(take: Callable[[Piece], None], pieces: Sequence[Piece]) -> ProviderError | None:
-    """Read up to the first error, which is handed back: what came before it is still said."""
+def _take_all(reader: Reader, take: Callable[[Piece], None], pieces: Sequence[Piece]) -> ProviderError | None:
+    """Read up to the service's last word, or the first error, which is handed back: what came before it
+    is still said."""
     try:
         for piece in pieces:
             take(piece)
+            if reader.done:
+                break
     except ProviderError as error:
         return error
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:

@@ -223,14 +223,17 @@ class FrameReader(Reader):
         self.request_id = self.request_id or header.get("sid")
         if error := _reported(header):
             raise error
-        payload = frame["payload"]
-        choices = payload["choices"]
+        payload = frame.get("payload", {})
         if usage := payload.get("usage"):
             self.usage = Usage(
                 input_tokens=usage["text"].get("prompt_tokens"),
                 output_tokens=usage["text"].get("completion_tokens"),
                 kind="exact",
             )
+        if choices := payload.get("choices"):  # none in a frame that tells of a web search
+            self._read(choices)
+
+    def _read(self, choices: Mapping[str, Any]) -> None:
         for text in choices["text"]:
             if reasoning := text.get("reasoning_content"):
                 self.think(reasoning)

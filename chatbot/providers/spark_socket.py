@@ -65,6 +65,9 @@ class SocketTransport:
     def token(self) -> Secret | None:
         return None
 
+    async def forget_token(self) -> None:
+        pass
+
     @property
     def keys(self) -> KeyRing | None:
         return None

@@ -104,6 +104,10 @@ class Transport:
     def token(self) -> Secret | None:
         return self._auth.in_use if isinstance(self._auth, TokenFlow) else None
 
+    async def forget_token(self) -> None:
+        if isinstance(self._auth, TokenFlow):
+            await self._auth.forget()
+
     @property
     def keys(self) -> KeyRing | None:
         return self._auth.keys if isinstance(self._auth, KeyAuth) else None

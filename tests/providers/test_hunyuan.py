@@ -139,6 +139,14 @@ async def test_a_tool_call_in_pieces_is_put_together(service: Loopback) -> None:
     ]
 
 
+async def test_nothing_counts_after_the_last_word(service: Loopback) -> None:
+    answer = await heard(
+        service, Reply(pieces=[SAMPLE.delta("Hi") + SAMPLE.end + sse(b"[DONE]", b"{broken")])
+    )
+
+    assert (answer.text, answer.error) == ("Hi", None)
+
+
 @pytest.mark.parametrize(
     ("code", "kind", "retryable"),
     [

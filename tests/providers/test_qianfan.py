@@ -80,6 +80,20 @@ async def test_an_expired_token_is_renewed_for_a_stream_too(service: Loopback) -
     ]
 
 
+async def test_a_token_that_expires_in_a_stream_is_renewed_for_the_next_request(service: Loopback) -> None:
+    expired = {"error_code": 111, "error_msg": "Access token expired"}
+    service.answers(Reply(pieces=[sse(expired)]), HELLO)
+    provider = provider_at(service.url, "qianfan", **SAMPLE.settings)
+
+    answers = [await ask(provider), await ask(provider)]
+    await provider.aclose()
+
+    assert answers[0].error is not None
+    assert (answers[0].error.kind, answers[0].error.again) == ("auth_expired", True)
+    assert answers[1].text == "Hi"
+    assert service.requests[-1].path.endswith("?access_token=tok-1")
+
+
 async def test_a_token_shows_neither_in_a_log_nor_in_an_error(
     service: Loopback, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -303,6 +303,14 @@ async def test_a_tool_call_in_a_frame_is_handed_on(service: Loopback) -> None:
     assert [(one.name, one.arguments) for one in said.finished.tool_calls] == [("track", '{"n":1}')]
 
 
+async def test_a_frame_without_text_is_passed_over(service: Loopback) -> None:
+    frames = [{"header": {"code": 0}, "payload": {"plugins": {"text": []}}}, {"header": {"code": 0}}]
+
+    said = await heard(service, *(websocket.frame(orjson.dumps(one)) for one in frames), answer(FRAMES, "Hi"))
+
+    assert (said.text, said.error) == ("Hi", None)
+
+
 async def test_a_message_in_several_frames_is_one(service: Loopback) -> None:
     data = (
         b'{"header": {"code": 0},\r\n "payload": {"choices": {"status": 1, "text": [{"content": "Hello"}]}}}'
