@@ -182,7 +182,12 @@ class State:
 
         Neither may raise: that would end the listening.
         """
-        return Listener(self._client(answer_timeout_s=30.0), heard, on_return)
+
+        async def returned() -> None:
+            self._came_back()
+            await on_return()
+
+        return Listener(self._client(answer_timeout_s=30.0), heard, returned)
 
     def reader(self, read: Callable[[str, bytes, Mapping[bytes, bytes]], Awaitable[None]]) -> "Reader":
         """Return a reader that follows streams as they grow."""

@@ -123,8 +123,9 @@ class LocalAnswer(Answer):
         """Write everything again if the stream has gone, or a part of it never came there (None)."""
         if entry is None:
             self._flushed = 0
-            if self._flush_timer is None and self._live.is_writing(self) and not self._live.is_away:
-                self._flush_timer = asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
+            if self._flush_timer is None and self._live.is_writing(self):
+                wait_s = _AGAIN_S if self._live.is_away else FLUSH_S
+                self._flush_timer = asyncio.get_running_loop().call_later(wait_s, self.flush)
 
 
 class Live:

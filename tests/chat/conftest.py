@@ -1,4 +1,6 @@
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -39,6 +41,20 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def trouble() -> None:
+    """Say that this test makes something go wrong that is logged as an error."""
+
+
+@pytest.fixture(autouse=True)
+def _no_trouble(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Let a test fail for every error that was logged, unless it asks for `trouble`."""
+    yield
+    if "trouble" not in request.fixturenames:
+        errors = [each for each in caplog.get_records("call") if each.levelno >= logging.ERROR]
+        assert not errors, [each.getMessage() for each in errors]
+
+
+@pytest.fixture
 def no_limits(settings: Settings) -> None:
     """Let visitors ask as much as they like."""
     settings.LIMIT_FRAMES_PER_10S = 0
@@ -62,6 +78,7 @@ async def processes(
 ) -> AsyncIterator[Processes]:
     """Start web processes over one Redis and the puppet, or another model; they end with the test."""
     fate.rule(monkeypatch)
+    asyncio.get_running_loop().set_exception_handler(fate.handle)
     started: list[Process] = []
 
     async def start(provider: Provider | None = None, **target: Any) -> Process:

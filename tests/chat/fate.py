@@ -64,6 +64,12 @@ def rule(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "run", run)
 
 
+def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Let the tasks of dead processes go without a word."""
+    if not isinstance(context.get("exception"), Killed):
+        loop.default_exception_handler(context)
+
+
 class _FatedState(State):
     def __init__(self, url: str, fate: Fate) -> None:
         super().__init__(url)

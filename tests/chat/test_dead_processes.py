@@ -228,7 +228,7 @@ async def test_a_process_that_comes_back_answers_nothing_that_another_has_taken_
 
 
 async def test_a_message_whose_socket_broke_while_it_was_stored_is_answered(
-    anna: Tab, process: Process, puppet: Puppet, tabs: Tabs, monkeypatch: pytest.MonkeyPatch
+    anna: Tab, process: Process, puppet: Puppet, tabs: Tabs, monkeypatch: pytest.MonkeyPatch, trouble: None
 ) -> None:
     """The tab's own trouble must not keep its turn from being carried."""
 

@@ -100,7 +100,7 @@ async def test_nul_characters_go(anna: Tab, puppet: Puppet) -> None:
 
 
 async def test_what_goes_wrong_inside_is_said_with_a_reference(
-    anna: Tab, tabs: Tabs, monkeypatch: pytest.MonkeyPatch
+    anna: Tab, tabs: Tabs, monkeypatch: pytest.MonkeyPatch, trouble: None
 ) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("a secret of ours")

@@ -122,7 +122,7 @@ async def test_everybody_in_a_conversation_sees_each_question_and_answer_once(
 
 
 async def test_a_notice_that_goes_wrong_does_not_end_the_listening(
-    anna: Tab, elsewhere: Tab, other: Process, puppet: Puppet, monkeypatch: pytest.MonkeyPatch
+    anna: Tab, elsewhere: Tab, other: Process, puppet: Puppet, monkeypatch: pytest.MonkeyPatch, trouble: None
 ) -> None:
     answer = other._answer_notice
 
