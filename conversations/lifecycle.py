@@ -19,6 +19,7 @@ from conversations.models import (
     ConversationStatus,
     LockedConversation,
     Message,
+    MessageStatus,
     Role,
     Turn,
     TurnStatus,
@@ -223,7 +224,7 @@ def end(
     statements.insert(message)
     conversation.last_position = max(conversation.last_position, position)
     conversation.answered_through = max(conversation.answered_through, through)
-    conversation.remember(text, now)
+    conversation.remember("" if message_status == MessageStatus.BLOCKED else text, now)
     conversation.save()
     may_wait = conversation.last_position > position or position > through + 1
     return Ending(status, message, _follow(conversation, "" if hand_on else process) if may_wait else None)

@@ -148,6 +148,8 @@ class Asking:
         text = text.replace("\0", "")  # PostgreSQL's text has no such character
         if not text:
             return
+        if not text.isascii():
+            text = text.encode("utf-8", "replace").decode()  # nor halves of characters, nor has JSON
         answer = self.answer
         if answer.position is None:
             await self._become_visible()
