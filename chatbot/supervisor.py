@@ -146,6 +146,8 @@ class _Supervisor:
 
     async def run(self, when_ready: WhenReady) -> int:
         for each in ENDING_SIGNALS:
+            if each is signal.SIGHUP and signal.getsignal(each) is signal.SIG_IGN:
+                continue  # nohup
             asyncio.get_running_loop().add_signal_handler(each, self._hear)
         self._life = asyncio.create_task(self._live(when_ready))
         try:
@@ -192,14 +194,14 @@ class _Supervisor:
         now = asyncio.get_running_loop().time()
         if self._heard_at is None:
             self._heard_at = now
-            limit = f"up to {self._plan.drain_s:g} s for running answers"
-            self._say(f"Stopping ({limit}; Ctrl-C again after {KILL_AFTER_S:.0f} s kills) …")
             if self._life is not None:
                 self._life.cancel()
+            limit = f"up to {self._plan.drain_s:g} s for running answers"
+            self._say(f"Stopping ({limit}; Ctrl-C again after {KILL_AFTER_S:.0f} s kills) …")
         elif now - self._heard_at >= KILL_AFTER_S and self._stopping is not None and self._exit_code == 0:
             self._exit_code = 1
-            self._say("Killing what is left.")
             self._stopping.cancel()
+            self._say("Killing what is left.")
 
     async def _stop(self) -> None:
         self._plan.listening.close()

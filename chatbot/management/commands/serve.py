@@ -1,6 +1,7 @@
 """`manage.py serve`: prepare the database, then hand over to the supervisor."""
 
 import os
+from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any
@@ -24,7 +25,7 @@ class Command(BaseCommand):
         """Say where to listen, and with how many processes."""
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, default=8000)
-        parser.add_argument("--workers", type=int, default=1, help="web processes on the one port")
+        parser.add_argument("--workers", type=_at_least_one, default=1, help="web processes on the one port")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Serve until a signal ends it. What cannot work is said in one sentence, with exit code 1."""
@@ -38,7 +39,7 @@ class Command(BaseCommand):
             logins = self._prepare()
             plan = supervisor.Plan(
                 listening=shared,
-                web_processes=max(1, options["workers"]),
+                web_processes=options["workers"],
                 drain_s=settings.DRAIN_S,
                 redis_url=os.environ.get("REDIS_URL", "").strip() or None,
                 needs_local_model=needs_local and localmodel.is_installed(),
@@ -54,6 +55,8 @@ class Command(BaseCommand):
             )
         except (config.ConfigError, listening.CannotListenError, supervisor.CannotServeError) as error:
             raise SystemExit(str(error)) from error
+        except KeyboardInterrupt:  # while the database was prepared: nothing runs yet
+            raise SystemExit(130) from None
         except DatabaseError as error:
             raise SystemExit(f"The database cannot be used: {error}".strip()) from error
         raise SystemExit(code)
@@ -75,6 +78,12 @@ class Command(BaseCommand):
     def _say(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"`{text}` is not a number from 1 on")
+    return int(text)
 
 
 def _welcome(address: str, logins: list[str], *, needs_local: bool, has_local: bool) -> Iterator[str]:
