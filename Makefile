@@ -45,7 +45,7 @@ bench: $(INSTALLED_DEV)
 
 lock: $(MADE)
 	$(UV_LOCK) pyproject.toml -o requirements.txt
-	$(UV_LOCK) pyproject.toml --group dev --extra tokens -o requirements-dev.txt
+	$(UV_LOCK) pyproject.toml --group dev --extra tokens --extra kms -o requirements-dev.txt
 	$(UV_LOCK) --no-deps --group model -o requirements-model.txt
 	$(UV_LOCK) --no-deps --group installer -o requirements-uv.txt
 

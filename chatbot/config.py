@@ -15,7 +15,7 @@ from pathlib import Path
 
 from chatbot.configfile import LOCAL, ModelRow, Prices, ProviderRow, Reading, RouteRow, StepRow
 from chatbot.providers import registry
-from chatbot.providers.base import Provider, Target
+from chatbot.providers.base import CallLimits, Gate, OpenGate, Provider, ServiceSettings, Target
 from chatbot.providers.fallback import Route, Step, WeightedTarget
 from chatbot.providers.messages import Parameters
 from chatbot.providers.tokens import TokenStore
@@ -75,10 +75,11 @@ class Config:
         listed_local = any(name == LOCAL for step in route.steps for name, _ in step)
         return (((LOCAL, 1.0),),) if listed_local else ()
 
-    def build(self, *, tokens: TokenStore | None = None) -> Catalog:
+    def build(self, *, tokens: TokenStore | None = None, gate: Gate | None = None) -> Catalog:
         """Make the providers that some usable model needs, and the routes over them. Opens nothing yet.
 
-        `tokens` is where providers share access tokens with other processes."""
+        `tokens` is where providers share access tokens with other processes, `gate` what every call
+        of a route passes."""
         providers: dict[str, Provider] = {}
         targets: dict[str, Target] = {}
         for row in self.models.values():
@@ -89,7 +90,7 @@ class Config:
                 providers[service.name] = registry.build(
                     service.kind, service.name, service.settings, tokens=tokens
                 )
-            targets[row.name] = _target(row, providers[service.name])
+            targets[row.name] = _target(row, providers[service.name], service.settings)
         routes = {
             row.name: Route(
                 name=row.name,
@@ -97,6 +98,7 @@ class Config:
                 total_s=row.total_s,
                 parameters=row.parameters,
                 limits=row.limits,
+                gate=gate or OpenGate(),
             )
             for row in self.routes.values()
         }
@@ -106,16 +108,23 @@ class Config:
         return self.providers[self.models[model].provider].absent is None
 
 
-def _target(row: ModelRow, provider: Provider) -> Target:
+def _target(row: ModelRow, provider: Provider, service: ServiceSettings) -> Target:
+    own = row.limits
     return Target(
         name=row.name,
         provider=provider,
         model=row.model,
+        address=service.base_url,
         context_tokens=row.context_tokens,
         max_output_tokens=row.max_output_tokens,
         parameters=row.parameters,
         timeouts=row.timeouts,
-        limits=row.limits,
+        limits=own,
+        service_limits=CallLimits(
+            rpm=None if own.rpm else service.rpm,
+            tpm=None if own.tpm else service.tpm,
+            parallel=None if own.parallel else service.parallel,
+        ),
         stream=row.stream,
         traits=row.traits,
     )

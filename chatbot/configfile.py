@@ -52,7 +52,7 @@ class ProviderRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRow:
-    """A model at a provider. `limits` are its own where it has them, else its provider's."""
+    """A model at a provider. `limits` are its own, each None where its provider's holds."""
 
     name: str
     provider: str
@@ -250,11 +250,7 @@ class Reading:
             stream=own.stream,
             parameters=self._parameters(said, what, without=own_names),
             timeouts=self._timeouts(said.get("timeout_s"), service.timeout_s, what),
-            limits=CallLimits(
-                rpm=own.rpm or service.rpm,
-                tpm=own.tpm or service.tpm,
-                parallel=own.parallel or service.parallel,
-            ),
+            limits=CallLimits(rpm=own.rpm, tpm=own.tpm, parallel=own.parallel),
             prices=own.prices,
             traits=traits(**self.file.given(said, traits, what)),
             line=line_of(entry.key),

@@ -37,6 +37,34 @@ FIRST_DELTA = Histogram(
 PROVIDER_ERRORS = Counter(
     "chatbot_provider_errors", "Failed attempts at model services.", ["provider", "kind"]
 )
+TARGET_CALLS = Counter(
+    "chatbot_target_calls", "Calls to a target, by what became of them.", ["target", "outcome"]
+)
+TARGET_ERRORS = Counter(
+    "chatbot_target_errors", "Failed calls to a target, refused ones included.", ["target", "kind"]
+)
+TARGET_FIRST_DELTA = Histogram(
+    "chatbot_target_first_delta_seconds",
+    "From a call to a target to its first delta.",
+    ["target"],
+    buckets=(0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 8, 13, 30),
+)
+TARGET_TOTAL = Histogram(
+    "chatbot_target_call_seconds",
+    "From a call to a target to its end.",
+    ["target"],
+    buckets=(0.5, 1, 2, 3, 5, 8, 13, 20, 30, 60, 120, 180),
+)
+TARGET_TOKENS = Counter(
+    "chatbot_target_tokens", "Tokens as the services count them.", ["target", "direction"]
+)
+TARGET_RESTING = Gauge(
+    "chatbot_target_breaker_open",
+    "1 while a target is left alone after failures.",
+    ["target"],
+    multiprocess_mode="livemax",
+)
+OUTCOMES = ("answered", "failed", "cancelled", "refused")
 TASKS = Counter("chatbot_tasks", "Tasks that ended.", ["task", "result"])
 
 for _status in ("completed", "stopped", "interrupted", "failed", "blocked"):

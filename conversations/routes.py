@@ -5,15 +5,24 @@ import os
 from django.conf import settings
 
 from chatbot import config
+from chatbot.calls import CallLog
 from chatbot.providers.base import Target
-from chatbot.providers.fallback import Route
+from chatbot.providers.fallback import Route, Step, WeightedTarget
+from chatbot.providers.gate import SharedGate
+from chatbot.sealed import SealedTokens
+from chatbot.sharing import SharedState
+from chatbot.state import State
 
 
 class Routes:
-    """Routes by name, with their providers' open connections."""
+    """Routes by name, with their providers' open connections, and the gate that all calls pass."""
 
-    def __init__(self, catalog: config.Catalog) -> None:
-        self._catalog = catalog
+    def __init__(self, said: config.Config, state: State, *, owns_state: bool = False) -> None:
+        shared = SharedState(state)
+        self._state = state if owns_state else None
+        self._gate = SharedGate(shared, CallLog())
+        tokens = SealedTokens(shared, secret=settings.SECRET_KEY)
+        self._catalog = said.build(tokens=tokens, gate=self._gate)
 
     @classmethod
     def config(cls) -> config.Config:
@@ -21,14 +30,22 @@ class Routes:
         return config.load(settings.CONFIG_FILE, os.environ)
 
     @classmethod
-    def load(cls) -> "Routes":
-        """Build what config.yaml says. Raises config.ConfigError."""
-        return cls(cls.config().build())
+    def load(cls, state: State | None = None) -> "Routes":
+        """Build what config.yaml says. Breakers, limits and tokens are shared through `state`; None opens
+        one that is closed with the routes. Raises config.ConfigError."""
+        return cls(cls.config(), state or State(settings.REDIS_URL), owns_state=state is None)
 
     def named(self, name: str) -> Route:
         """Return the route of this name, else `default`, else one without a usable model."""
         routes = self._catalog.routes
         return routes.get(name) or routes.get("default") or Route(name=name, steps=())
+
+    def only(self, model: str) -> Route:
+        """Return a route to this model row alone, which asks it even while it rests; without a step where
+        its provider is absent."""
+        target = self.target(model)
+        steps = () if target is None else (Step((WeightedTarget(target),)),)
+        return Route(name=f"model:{model}", steps=steps, gate=self._gate.insisting)
 
     def target(self, name: str) -> Target | None:
         """Return a usable model row as a target; None where its provider is absent."""
@@ -36,4 +53,7 @@ class Routes:
 
     async def aclose(self) -> None:
         """Close all connections."""
+        await self._gate.aclose()
         await self._catalog.aclose()
+        if self._state is not None:
+            await self._state.aclose()

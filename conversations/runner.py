@@ -401,7 +401,8 @@ def here() -> Runner:
     """Return this process's runner."""
     global _here
     if _here is None:
-        _here = Runner(State(settings.REDIS_URL), Routes.load())
+        state = State(settings.REDIS_URL)
+        _here = Runner(state, Routes.load(state))
     return _here
 
 

@@ -71,7 +71,7 @@ def test_one_key_alone_is_enough_to_run_on_a_service() -> None:
 
     assert not loaded.needs_local
     assert settings_of(loaded, "openai").base_url == "http://proxy/v1"
-    assert (loaded.models["quick"].model, loaded.models["quick"].limits) == (
+    assert (loaded.models["quick"].model, loaded.build().targets["quick"].service_limits) == (
         "x",
         CallLimits(rpm=500, tpm=200000, parallel=50),
     )
@@ -206,7 +206,8 @@ routes:
     )
     assert loaded.providers["house"].absent is None
     assert big.timeouts == Timeouts(connect_s=5, first_s=5, idle_s=7, total_s=60.5)
-    assert big.limits == CallLimits(rpm=5, tpm=None, parallel=2)
+    asked = loaded.build().targets["big"]
+    assert (asked.limits, asked.service_limits) == (CallLimits(rpm=5), CallLimits(parallel=2))
     assert big.parameters == Parameters(temperature=0.0, stop=("END",), reasoning_effort="low")
     assert (big.context_tokens, big.max_output_tokens, big.stream) == (32000, 1200, False)
     assert big.prices is not None

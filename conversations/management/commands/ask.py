@@ -13,7 +13,6 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from chatbot import config, database, localmodel
-from chatbot.providers.fallback import Route, Step, WeightedTarget
 from conversations import trials
 from conversations.routes import Routes
 
@@ -83,7 +82,7 @@ class Command(BaseCommand):
     ) -> trials.Trial:
         routes = Routes.load()
         try:
-            asked = routes.named(route) if model is None else _only(routes, model)
+            asked = routes.named(route) if model is None else routes.only(model)
             return await trials.ask(
                 asked, question, system=system, show=(lambda _: None) if is_quiet else self._show
             )
@@ -110,9 +109,3 @@ class Command(BaseCommand):
 
 def _or_unknown(count: int | None) -> str:
     return "unknown" if count is None else str(count)
-
-
-def _only(routes: Routes, model: str) -> Route:
-    target = routes.target(model)
-    steps = () if target is None else (Step((WeightedTarget(target),)),)
-    return Route(name=f"model:{model}", steps=steps)
