@@ -60,6 +60,7 @@ app.conf.update(
     },
     worker_send_task_events=False,
 )
+WORKER = os.getpid()  # also in the process of the schedule, which is forked from it
 _is_telling = False
 app.autodiscover_tasks(["conversations"])
 
@@ -71,8 +72,8 @@ def keep_our_logging(**_about: Any) -> None:
 
 @beat_embedded_init.connect
 def _end_with_the_worker(**_about: Any) -> None:
-    """The schedule runs in a process of its own, which would go on without us."""
-    children.die_with_parent()
+    """The schedule runs in a process of its own, which would go on without the worker."""
+    children.die_with(WORKER)
 
 
 @worker_ready.connect

@@ -53,28 +53,25 @@ def options(
     """
     parent = os.getpid()
 
-    def prepare() -> None:
-        die_with_parent(death_signal)
-        if os.getppid() != parent:  # it died before we could ask
-            os.kill(os.getpid(), signal.SIGKILL)
-
     return Options(
         cwd=BASE_DIR,
         env={**os.environ, **(env or {})},
         stdin=subprocess.DEVNULL,
         start_new_session=True,
         pass_fds=tuple(pass_fds),
-        preexec_fn=prepare,
+        preexec_fn=lambda: die_with(parent, death_signal),
     )
 
 
-def die_with_parent(death_signal: signal.Signals = signal.SIGKILL) -> None:
-    """Ask the kernel for `death_signal` when our parent ends.
+def die_with(parent: int, death_signal: signal.Signals = signal.SIGKILL) -> None:
+    """Ask the kernel for `death_signal` when our parent, whose pid is given, ends.
 
     A fork forgets the wish: a child's own child that should follow us has to say it again.
     """
     if PRCTL is not None:
         PRCTL(PR_SET_PDEATHSIG, int(death_signal))
+    if os.getppid() != parent:  # it ended before we could ask
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 class NotReadyError(Exception):
