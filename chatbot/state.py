@@ -312,6 +312,7 @@ class Reader:
                 *command, *(PREFIX + key for key in keys), *(self._after[key] for key in keys)
             )
         )
+        reading.add_done_callback(_hear_error)
         changed = asyncio.ensure_future(self._changed.wait())
         try:
             await asyncio.wait([reading, changed], return_when=asyncio.FIRST_COMPLETED)
@@ -320,11 +321,9 @@ class Reader:
             answer = reading.result() or []
         finally:
             changed.cancel()
-            reading.cancel()
             if not reading.done():
                 reading.cancel()
                 await self._client.connection_pool.disconnect()  # its answer is nobody's
-                await asyncio.gather(reading, return_exceptions=True)  # nor is the error of that
         streams = answer.items() if isinstance(answer, Mapping) else answer
         for raw_key, raw in streams:
             key = raw_key.decode()[len(PREFIX) :]
@@ -341,3 +340,9 @@ class Reader:
     async def aclose(self) -> None:
         """Close the connection."""
         await self._client.aclose()
+
+
+def _hear_error(task: asyncio.Future[Any]) -> None:
+    """Take note of an error that nobody may be waiting for any more."""
+    if not task.cancelled():
+        task.exception()
