@@ -76,14 +76,18 @@ def fit(
 
     `earlier` are the messages before the newest visitor messages, oldest first, as far back as they
     were loaded; `oldest_known` is the position of the first of them (all before it counts as cut by
-    `exchanges`), 0 if nothing was left unloaded. `newest` are the messages to be answered.
-    Raises WindowTooSmallError.
+    `exchanges`, and so does the exchange that may begin there), 0 if nothing was left unloaded.
+    `newest` are the messages to be answered. Raises WindowTooSmallError.
     """
     tokens = system_tokens + sum(count(entry.text) for entry in newest)
     if tokens > limits.hard_tokens:
         raise WindowTooSmallError(
             f"The newest messages need {tokens} tokens; the model takes {limits.hard_tokens}."
         )
+    if oldest_known > 1 and earlier:
+        partial = len(_exchanges(earlier)[0])
+        oldest_known = earlier[partial - 1].position + 1
+        earlier = earlier[partial:]
     shown, dropped = _without_unfit(earlier)
     kept: list[Entry] = []
     reason: DropReason | None = None

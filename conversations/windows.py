@@ -55,7 +55,7 @@ def load(turn: TakenTurn, version: PromptVersion) -> Rows:
         entries = _newest(turn, limit)
     oldest_known = entries[0].position if len(entries) == limit else 0
     if oldest_known > turn.after + 1:  # a burst longer than the window: all of it is shown
-        entries = _newest(turn, turn.through - turn.after)
+        entries = [each for each in _newest(turn, turn.through - turn.after) if each.position > turn.after]
         oldest_known = turn.after + 1
     return Rows(
         earlier=[each for each in entries if not (each.is_visitor and each.position > turn.after)],
