@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from chatbot import children
 from chatbot.children import Child, NotReadyError
 
+ROOT = Path(__file__).resolve().parents[2]
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 
@@ -100,3 +102,11 @@ async def test_a_child_hears_no_ctrl_c_of_ours() -> None:
 
     assert process.pid == os.getsid(process.pid)
     await child.stop()
+
+
+def test_a_wish_that_comes_after_the_parents_end_is_heard_too() -> None:
+    asked = subprocess.run(
+        [sys.executable, "-c", "from chatbot import children; children.die_with(1)"], cwd=ROOT
+    )
+
+    assert asked.returncode == -signal.SIGKILL
