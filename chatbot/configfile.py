@@ -227,9 +227,10 @@ class Reading:
             self.file.wrong(entry.key, "`local` is the built-in model; choose another name.")
             return
         said = self.file.entries(entry.value, what)
-        own = _ModelSettings(**self.file.given(said, _ModelSettings, what))
+        given = self.file.given(said, _ModelSettings, what)
+        own = _ModelSettings(**given)
         for needed in ("provider", "model"):
-            if not getattr(own, needed):
+            if not getattr(own, needed) and (needed in given or needed not in said):
                 self.file.wrong(entry.key, f"{what} needs `{needed}`.")
         if own.provider not in self.providers:
             if own.provider and own.provider not in self._broken:

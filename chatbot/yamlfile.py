@@ -1,19 +1,17 @@
 """YAML read into typed values, with `${NAME}` from the environment, and each mistake named by its line."""
 
 import difflib
-import re
 import types
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import is_dataclass
-from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
+from chatbot import variables
 from chatbot.providers.keys import Secret
+from chatbot.variables import VariableError
 
-_VARIABLE = re.compile(r"\$\{([^}]*)\}")
-_REFERENCE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
 _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
 
 
@@ -152,8 +150,15 @@ class YamlFile:
         return self._expanded(node)
 
     def secret(self, node: yaml.Node, what: str) -> Secret | _Wrong:
-        text = self.text(node, what)
-        return text if isinstance(text, _Wrong) else Secret(text)
+        """A scalar as a secret; one that stands in a file follows it."""
+        if is_null(node):
+            return Secret("")
+        if not isinstance(node, yaml.ScalarNode):
+            return self.wrong(node, f"{what} must be one value.")
+        try:
+            return variables.secret(str(node.value), self.environ)
+        except VariableError as error:
+            return self.wrong(node, str(error))
 
     def number(self, node: yaml.Node, what: str) -> float | _Wrong:
         text = self.text(node, what)
@@ -202,40 +207,11 @@ class YamlFile:
         return empty
 
     def _expanded(self, node: yaml.ScalarNode) -> str | _Wrong:
-        """The scalar with `${NAME}` and `${NAME:-default}` replaced; an unset or empty NAME is the
-        default, or empty. A value read from the environment is not looked through again."""
-        failed = False
-
-        def value(match: re.Match[str]) -> str:
-            nonlocal failed
-            reference = _REFERENCE.fullmatch(match[1])
-            if not reference:
-                failed = True
-                self.wrong(
-                    node, f"`{match[0]}` is not understood; write `${{NAME}}` or `${{NAME:-default}}`."
-                )
-                return ""
-            name, default = reference[1], reference[2] or ""
-            try:
-                return variable(name, self.environ) or default
-            except OSError as error:
-                failed = True
-                self.wrong(node, f"the file that `{name}_FILE` names cannot be read: {error.strerror}.")
-            except UnicodeDecodeError:
-                failed = True
-                self.wrong(node, f"the file that `{name}_FILE` names is not text.")
-            return ""
-
-        text = _VARIABLE.sub(value, str(node.value))
-        return WRONG if failed else text
-
-
-def variable(name: str, environ: Mapping[str, str]) -> str:
-    """The environment's `name`, or what stands in the file that `name`_FILE names, stripped; else ""."""
-    if value := environ.get(name, "").strip():
-        return value
-    file = environ.get(f"{name}_FILE", "").strip()
-    return Path(file).read_text("utf-8").strip() if file else ""
+        """The scalar with its variables replaced."""
+        try:
+            return variables.expand(str(node.value), self.environ, is_secret=False)
+        except VariableError as error:
+            return self.wrong(node, str(error))
 
 
 def names_of(shape: type) -> tuple[str, ...]:
