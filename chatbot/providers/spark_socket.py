@@ -90,7 +90,7 @@ class SocketTransport:
         try:
             async with asyncio.timeout(connect_s):
                 reader, writer = await self._connect(uri)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, asyncio.LimitOverrunError) as error:
             raise unavailable(self._service, error, connect_s) from error
         answer = SocketAnswer(self._service, uri, reader, writer, on_close=self._open.discard)
         self._open.add(answer)
@@ -126,12 +126,9 @@ class SocketTransport:
     async def _tunnel(self, proxy: str, address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A connection to `address` through an HTTP proxy."""
         parts = urlsplit(proxy)
-        is_secure = parts.scheme == "https"
-        reader, writer = await asyncio.open_connection(
-            parts.hostname,
-            parts.port or (443 if is_secure else 80),
-            ssl=(self._tls or trusted()) if is_secure else None,
-        )
+        tls = self._context(is_secure=parts.scheme == "https")
+        port = parts.port or (443 if tls else 80)
+        reader, writer = await asyncio.open_connection(parts.hostname, port, ssl=tls)
         try:
             lines = [f"CONNECT {address} HTTP/1.1", f"Host: {address}"]
             if parts.username:
