@@ -29,6 +29,16 @@ async def test_a_request_is_what_the_official_library_sends(service: Loopback) -
     assert body == recorded
 
 
+async def test_the_visitors_label_counts_among_the_four_stop_words(service: Loopback) -> None:
+    service.answers(Reply(pieces=[SAMPLES["completions"].delta("Hi"), SAMPLES["completions"].end]))
+    provider = provider_at(service.url, "completions")
+
+    await ask(provider, replace(QUESTION, parameters=Parameters(stop=tuple("abcdef"))))
+    await provider.aclose()
+
+    assert service.requests[-1].json["stop"] == ["\nUser:", "a", "b", "c"]
+
+
 def test_the_conversation_becomes_one_text_that_ends_where_the_assistant_speaks() -> None:
     request = CompletionRequest(
         system="Be kind.",

@@ -231,6 +231,23 @@ def test_every_preset_is_a_working_row(load: Any, preset: str) -> None:
     assert isinstance(loaded.build().targets["big"].provider, HttpProvider)
 
 
+def test_a_preset_knows_what_its_service_cannot_promise(load: Any) -> None:
+    modes = {}
+    for preset in ("deepseek", "qwen", "glm", "kimi", "groq"):
+        loaded = load(
+            SMALL.replace('{kind: openai, base_url: "http://127.0.0.1:8081/v1/"}', f"{{preset: {preset}}}")
+        )
+        modes[preset] = settings_of(loaded, "house").json_mode
+
+    assert modes == {
+        "deepseek": "object",
+        "qwen": "object",
+        "glm": "object",
+        "kimi": "object",
+        "groq": "schema",
+    }
+
+
 def test_what_a_row_says_stands_over_its_preset(load: Any) -> None:
     loaded = load(SMALL.replace("kind: openai", "preset: vllm, timeout_s: {idle: 3}"))
 

@@ -4,10 +4,19 @@ from typing import Any
 
 import pytest
 
+from chatbot.providers.capabilities import Capabilities
 from chatbot.providers.keys import Secret
 from chatbot.providers.messages import CompletionRequest, JsonSchema, Parameters, Usage
 from chatbot.providers.openai import OpenAITraits
-from tests.providers.asking import QUESTION, Heard, ask, conversation, provider_at, recorded_requests
+from tests.providers.asking import (
+    QUESTION,
+    Heard,
+    ask,
+    conversation,
+    provider_at,
+    recorded_requests,
+    target_of,
+)
 from tests.providers.loopback import Loopback, Reply, json_reply
 from tests.providers.wires import SAMPLES, sse
 
@@ -103,6 +112,39 @@ async def test_what_a_service_refuses_is_left_out(service: Loopback) -> None:
 
     assert not {"stream_options", "presence_penalty", "stop"} & set(body)
     assert body["frequency_penalty"] == 0.2
+
+
+async def test_what_is_left_out_is_known_not_to_be_taken() -> None:
+    refused = ("temperature", "max_tokens", "stop", "response_format", "reasoning_effort", "stream_options")
+    provider = provider_at("http://127.0.0.1", "openai", leave_out=refused)
+
+    can = provider.capabilities(target_of(provider, model="gpt-5-mini"), Parameters())
+
+    assert can == Capabilities()
+    await provider.aclose()
+
+
+@pytest.mark.parametrize(
+    ("settings", "traits", "sent_format"),
+    [
+        ({}, {}, "json_schema"),
+        ({"json_mode": "object"}, {}, "json_object"),
+        ({"json_mode": "none"}, {}, None),
+        ({"json_mode": "none"}, {"json_mode": "schema"}, "json_schema"),
+        ({}, {"json_mode": "none"}, None),
+        ({"leave_out": ("response_format",)}, {}, None),
+    ],
+)
+async def test_json_is_asked_for_by_what_the_service_knows(
+    service: Loopback, settings: Any, traits: Any, sent_format: str | None
+) -> None:
+    wish = Parameters(json=JsonSchema("reply", {"type": "object", "title": "Our answer"}))
+    request = CompletionRequest(system="Be kind.", messages=(), parameters=wish)
+
+    body = await sent(service, request, settings=settings, traits=OpenAITraits(**traits))
+
+    assert body.get("response_format", {}).get("type") == sent_format
+    assert ("Our answer" in body["messages"][0]["content"]) is (sent_format != "json_schema")
 
 
 async def test_at_most_four_stop_words_are_sent(service: Loopback) -> None:
