@@ -44,14 +44,10 @@ class Client:
     # The socket
 
     async def open(self) -> "Client":
-        """Connect, and wait until everything is shown."""
-        self.begin()
+        """Connect, wait until everything is shown, and stay connected until `leave`."""
+        self._keeping = asyncio.create_task(self._keep())
         await self.ready()
         return self
-
-    def begin(self) -> None:
-        """Connect, and stay connected until `leave`."""
-        self._keeping = asyncio.create_task(self._keep())
 
     async def _keep(self) -> None:
         while True:
@@ -104,7 +100,7 @@ class Client:
             self.token = frame["visitor"]["token"]
         if kind == "ready" and self._is_greeting:
             self._is_greeting = False
-            for client_id, text in self.unanswered.items():
+            for client_id, text in list(self.unanswered.items()):
                 await self.say("message.send", id=client_id, text=text)
         elif kind == "draining" and self.moves_when_told:
             asyncio.get_running_loop().call_later(
@@ -133,11 +129,13 @@ class Client:
         self._reading.set()
 
     async def leave(self) -> None:
-        """Be gone for good."""
-        for task in (self._keeping, self._session):
-            if task is not None:
-                task.cancel()
-                await asyncio.wait([task])
+        """Be gone for good. Raises what went wrong here and no test has heard of yet."""
+        tasks = [task for task in (self._keeping, self._session) if task is not None]
+        for task in tasks:
+            task.cancel()
+        for found in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(found, Exception):
+                raise found
 
     # What a visitor does
 

@@ -10,6 +10,10 @@ from tests.faults.database import Database, blueprint
 from tests.faults.product import Product
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "waits: waits for a while, as nothing tells that nothing happens.")
+
+
 @pytest.fixture(scope="session")
 def filled_database(tmp_path_factory: pytest.TempPathFactory) -> Database:
     """A database with all tables and the demo shop, to be copied."""

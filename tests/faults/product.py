@@ -26,6 +26,13 @@ models:
 routes:
   default: [scripted]
 """
+# Counted at the end of every test: messages answered by two turns, and ended turns without an answer.
+IMPOSSIBLE = (
+    "conversations_turn a JOIN conversations_turn b ON a.conversation_id = b.conversation_id AND a.id < b.id"
+    ' AND b.replaces_id IS NULL AND a."after" < b.through AND b."after" < a.through',
+    "conversations_turn t LEFT JOIN conversations_message m ON m.turn_id = t.id"
+    " WHERE (t.finished_at IS NULL) <> (m.id IS NULL)",
+)
 
 
 class Product:
@@ -126,6 +133,7 @@ class Product:
             ]
             assert not complaints, "\n".join(complaints)
             assert not any(codes), codes
+            assert [self.count(each) for each in IMPOSSIBLE] == [0] * len(IMPOSSIBLE)
         finally:
             self._abandon()
 

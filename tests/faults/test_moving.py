@@ -3,6 +3,8 @@
 import asyncio
 import random
 
+import pytest
+
 from chatbot.providers.scripted import recital
 from tests.faults.product import Product
 from tests.faults.web import Address
@@ -53,8 +55,8 @@ async def _read_on_the_move(product: Product, seed: int, here: Address, there: A
     return [len(text) for text in shown.taken_back]
 
 
+@pytest.mark.waits
 async def test_an_idle_socket_stays_open_and_hears_what_happens(product: Product) -> None:
-    """The one test here that waits for a while, as nothing tells that nothing happens."""
     here, there = product.web().address, product.web().address
     idle = await product.client(here).open()
     await idle.ended(await idle.asked("Hello."))
