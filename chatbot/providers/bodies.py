@@ -45,6 +45,11 @@ def parse_error(body: bytes) -> object:
         return None
 
 
+def word(value: object) -> str | None:
+    """A name or number out of a stranger's JSON, as text; None for anything else, and for nothing."""
+    return str(value) if isinstance(value, str | int) and str(value) else None
+
+
 def by_status(status: int, body: bytes) -> ProviderError:
     """The error of an answer without JSON in it: proxies answer with HTML or text."""
     text = body.decode("utf-8", "replace").strip()

@@ -8,6 +8,7 @@ from typing import ClassVar, TypeVar
 
 from chatbot.providers import retry_after, structured
 from chatbot.providers.base import Target
+from chatbot.providers.bodies import by_status
 from chatbot.providers.capabilities import Capabilities, fit
 from chatbot.providers.carrier import Carrier, Incoming
 from chatbot.providers.errors import IncompleteStream, ProviderError, TimedOut, TimeoutPhase, TryLater
@@ -27,6 +28,7 @@ END_S = 2.0  # for usage and the end mark, once the answer itself has finished
 DRAIN_S = 0.1  # for the end of the body after the end mark; the connection is used again
 ERROR_BYTES = 65536  # of an error's body: more is no explanation
 WHOLE_BYTES = 8 << 20  # of an answer in one piece
+STRANGE = (AttributeError, IndexError, KeyError, TypeError, ValueError)  # of JSON with another shape
 VAGUE = ("", "text/plain", "application/octet-stream")  # what careless servers call their streams
 
 
@@ -152,7 +154,10 @@ class HttpProvider:
         """True when the answer is a stream, False when it is one piece of JSON. Raises what else it is."""
         if answer.status != OK:
             body = await answer.body(at_most=ERROR_BYTES)
-            error = self._wire.failure(answer.status, answer.headers, body)
+            try:
+                error = self._wire.failure(answer.status, answer.headers, body)
+            except STRANGE:  # its JSON has another shape than this service's errors
+                error = by_status(answer.status, b"")
             error.status = answer.status
             if error.retry_after_s is None:
                 error.retry_after_s = retry_after.seconds(answer.headers, now=time.time())
@@ -194,7 +199,7 @@ def _take_all(reader: Reader, take: Callable[[Piece], None], pieces: Sequence[Pi
                 break
     except ProviderError as error:
         return error
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except STRANGE as error:
         # JSON, but not of the shape the wire has: a stranger answers at this address.
         return TryLater("bad_response", f"The answer has an unknown shape: {error!r}.")
     return None

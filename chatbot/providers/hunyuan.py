@@ -22,7 +22,7 @@ import orjson
 
 from chatbot.providers.auth import SignedAuth, Unsigned
 from chatbot.providers.base import ServiceSettings, Target
-from chatbot.providers.bodies import TOO_LONG, by_status, parse, parse_error
+from chatbot.providers.bodies import TOO_LONG, by_status, parse, parse_error, word
 from chatbot.providers.capabilities import Capabilities
 from chatbot.providers.errors import ErrorKind, ProviderError, of_kind
 from chatbot.providers.http import HttpProvider
@@ -135,7 +135,7 @@ class HunyuanReader(Reader):
     def take_whole(self, body: bytes) -> None:
         answer = parse(body)
         response = answer.get("Response", answer)
-        self.request_id = response.get("RequestId") or self.request_id
+        self.request_id = word(response.get("RequestId")) or self.request_id
         self._read(response, "Message")
         self.finish = self.finish or "stop"
 
@@ -230,7 +230,7 @@ def _reported(answer: object) -> ProviderError | None:
         kind,
         message or f"The service reports an error: {code}.",
         code=code or None,
-        request_id=response.get("RequestId"),
+        request_id=word(response.get("RequestId")),
     )
 
 

@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, quote, unquote
 
 from chatbot.providers.auth import IamSettings, IamToken, KeyAuth, SignedAuth, Unsigned
 from chatbot.providers.base import ServiceSettings, Target
-from chatbot.providers.bodies import TOO_LONG, by_status, parse_error
+from chatbot.providers.bodies import TOO_LONG, by_status, parse_error, word
 from chatbot.providers.capabilities import Capabilities
 from chatbot.providers.errors import ErrorKind, ProviderError, of_kind
 from chatbot.providers.http import HttpProvider
@@ -196,7 +196,7 @@ def _reported(answer: object, status: int | None, codes: Mapping[str, ErrorKind]
         kind,
         message or f"The service reports an error: {code}.",
         code=code or None,
-        request_id=answer.get("request_id"),
+        request_id=word(answer.get("request_id")),
     )
 
 

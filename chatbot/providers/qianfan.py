@@ -18,7 +18,7 @@ import orjson
 
 from chatbot.providers.auth import BaiduToken, OAuth2Settings
 from chatbot.providers.base import ModelTraits, ServiceSettings, Target
-from chatbot.providers.bodies import TOO_LONG, by_status, parse, parse_error
+from chatbot.providers.bodies import TOO_LONG, by_status, parse, parse_error, word
 from chatbot.providers.capabilities import Capabilities
 from chatbot.providers.errors import ErrorKind, ProviderError, of_kind
 from chatbot.providers.http import HttpProvider
@@ -160,7 +160,7 @@ class QianfanReader(Reader):
     def _read(self, answer: Mapping[str, Any]) -> None:
         if error := _reported(answer):
             raise error
-        self.request_id = self.request_id or answer.get("id")
+        self.request_id = self.request_id or word(answer.get("id"))
         if usage := answer.get("usage"):  # all so far
             self.usage = Usage(
                 input_tokens=usage.get("prompt_tokens"),
@@ -192,7 +192,7 @@ def _reported(answer: object) -> ProviderError | None:
         kind,
         message or f"The service reports an error: {code}.",
         code=str(code),
-        request_id=answer.get("id"),
+        request_id=word(answer.get("id")),
     )
 
 

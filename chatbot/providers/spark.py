@@ -27,7 +27,7 @@ from urllib.parse import urlencode, urlsplit
 import orjson
 
 from chatbot.providers.base import ModelTraits, ServiceSettings, Target
-from chatbot.providers.bodies import parse, parse_error
+from chatbot.providers.bodies import parse, parse_error, word
 from chatbot.providers.capabilities import Capabilities
 from chatbot.providers.errors import ErrorKind, ProviderError, TryLater, of_kind
 from chatbot.providers.http import HttpProvider
@@ -165,7 +165,7 @@ class SparkReader(ChatReader):
         if error := _reported(answer):
             raise error
         raise_reported(answer)
-        self.request_id = self.request_id or answer.get("sid")
+        self.request_id = self.request_id or word(answer.get("sid"))
 
 
 class FrameWire(Wire):
@@ -220,7 +220,7 @@ class FrameReader(Reader):
     def take(self, event: Event) -> None:
         frame = parse(event.data)
         header = frame["header"]
-        self.request_id = self.request_id or header.get("sid")
+        self.request_id = self.request_id or word(header.get("sid"))
         if error := _reported(header):
             raise error
         payload = frame.get("payload", {})
@@ -284,7 +284,7 @@ def _reported(answer: object) -> ProviderError | None:
         return None
     message = str(error.get("message") or f"The service reports an error: {code}.")
     kind = CODES.get(int(code), "server")
-    return of_kind(kind, message, code=code, request_id=answer.get("sid"))
+    return of_kind(kind, message, code=code, request_id=word(answer.get("sid")))
 
 
 def build(name: str, settings: SparkSettings, tokens: TokenStore) -> HttpProvider:

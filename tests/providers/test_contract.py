@@ -160,6 +160,27 @@ async def test_json_of_another_shape_is_a_bad_response(
             assert heard.error.kind == "bad_response", data
 
 
+async def test_an_error_of_any_shape_is_classed(provider: Provider, service: Loopback) -> None:
+    values: list[Any] = [None, 3, "x", True, [], [3], {}, {"code": "x"}, {"code": [1], "message": {}}]
+    names = ("error", "Error", "ErrorMsg", "error_code", "error_msg", "code", "message", "sid", "request_id")
+    shapes = [{name: value} for name in names for value in values]
+    for body in (
+        *shapes,
+        *({"Response": shape} for shape in shapes),
+        *({"error": s} for s in shapes),
+        3,
+        [3],
+    ):
+        service.answers(json_reply(500, body))
+
+        heard = await ask(provider)
+
+        assert heard.error is not None, body
+        assert heard.error.status == 500, body
+        assert type(heard.error.message) is str, body
+        assert type(heard.error.request_id) in (str, type(None)), body
+
+
 async def test_a_refused_connection_is_unavailable(kind: str, sample: Sample, service: Loopback) -> None:
     with_nobody = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     port = with_nobody.sockets[0].getsockname()[1]
