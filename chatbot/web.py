@@ -22,7 +22,7 @@ from daphne.server import Server  # noqa: E402
 from daphne.ws_protocol import WebSocketProtocol  # noqa: E402
 from twisted.internet import defer  # noqa: E402
 from twisted.internet import reactor as installed  # noqa: E402
-from twisted.logger import STDLibLogObserver, globalLogPublisher  # noqa: E402
+from twisted.logger import LogLevel, STDLibLogObserver, globalLogPublisher  # noqa: E402
 
 reactor: Any = installed
 log = structlog.get_logger(__name__)
@@ -75,7 +75,7 @@ class WebProcess(Server):  # type: ignore[misc]  # daphne has no types
         self._starting: asyncio.Task[None] | None = None
 
     def _begin(self) -> None:
-        observer: Any = STDLibLogObserver("twisted")  # or Twisted's errors are lost
+        observer: Any = _observe
         globalLogPublisher.addObserver(observer)
         for each in (signal.SIGTERM, signal.SIGINT):
             LOOP.add_signal_handler(each, self._hear)
@@ -168,6 +168,15 @@ class WebProcess(Server):  # type: ignore[misc]  # daphne has no types
         if not left:
             return defer.succeed(None)
         return defer.Deferred.fromFuture(LOOP.create_task(asyncio.wait(left, timeout=CLOSE_S)))
+
+
+_to_standard_log: Any = STDLibLogObserver("twisted")  # or Twisted's errors are lost
+
+
+def _observe(event: Any) -> None:
+    """Log what Twisted says; that a client broke the protocol is the client's business."""
+    if event["log_level"] > LogLevel.warn or not event.get("log_namespace", "").startswith("autobahn"):
+        _to_standard_log(event)
 
 
 def _unsent_bytes(transport: Any) -> int:
