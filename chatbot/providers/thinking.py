@@ -17,9 +17,12 @@ class ThinkFilter:
     def feed(self, text: str) -> list[tuple[bool, str]]:
         """Return parts in order, each with whether it is thinking. A tail that may be the beginning of
         a tag is held back."""
+        parts: list[tuple[bool, str]] = []
+        if not self._held and "<" not in text:  # nearly always
+            self._add(parts, text)
+            return parts
         rest = self._held + text
         self._held = ""
-        parts: list[tuple[bool, str]] = []
         while rest:
             tag = CLOSE if self._is_thinking else OPEN
             before, found, after = rest.partition(tag)
