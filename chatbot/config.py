@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chatbot.configfile import LOCAL, ModelRow, Prices, ProviderRow, Reading, RouteRow, StepRow
+from chatbot.configfile import LOCAL, ModelRow, ProviderRow, Reading, RouteRow, StepRow
+from chatbot.prices import Prices
 from chatbot.providers import registry
 from chatbot.providers.base import CallLimits, Gate, OpenGate, Provider, ServiceSettings, Target
 from chatbot.providers.fallback import Route, Step, WeightedTarget

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from chatbot.prices import Prices
 from chatbot.providers import registry
 from chatbot.providers.base import CallLimits, ModelTraits, ServiceSettings, Timeouts
 from chatbot.providers.keys import Secret
@@ -27,16 +28,6 @@ SECTIONS = ("providers", "models", "routes")
 
 StepRow = tuple[tuple[str, float], ...]
 """Model names with their weights."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prices:
-    """What a model costs, for a million tokens each. Fills the price table the first time only."""
-
-    input: float | None = None
-    output: float | None = None
-    cached_input: float | None = None
-    currency: str = "USD"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

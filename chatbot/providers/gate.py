@@ -11,7 +11,7 @@ from chatbot.providers.base import Target
 from chatbot.providers.breaker import RESTING, Breaker, Breakers, Course
 from chatbot.providers.errors import ProviderError
 from chatbot.providers.health import Health
-from chatbot.providers.limits import RENEW_S, Grant, Limits, with_key
+from chatbot.providers.limits import RENEW_S, WAIT_S, Grant, Limits, with_key
 from chatbot.providers.messages import NOTHING, UNKNOWN_USAGE, CompletionRequest, Usage
 from chatbot.providers.shared import Alone, Shared
 
@@ -82,12 +82,16 @@ class SharedGate:
 
     def admit(self, target: Target, request: CompletionRequest, *, within_s: float) -> "_Call":
         """Let the call through when the target is well and our limits allow it."""
-        return _Call(self, target, request, within_s, insists=False)
+        return _Call(self, target, request, within_s)
 
     @property
-    def insisting(self) -> "InsistingGate":
-        """This gate for operators, who want to hear it from the service itself."""
-        return InsistingGate(self)
+    def insisting(self) -> "Entrance":
+        """For operators, who want to hear it from the service itself, also while it rests."""
+        return Entrance(self, insists=True)
+
+    def patient(self, wait_s: float) -> "Entrance":
+        """For those who have time, and wait so long for our own limits."""
+        return Entrance(self, wait_s=wait_s)
 
     async def enter(self, call: "_Call") -> None:
         """Raises TryLater."""
@@ -100,7 +104,10 @@ class SharedGate:
         call.breaker = breaker
         call.course = course = await breaker.admit(insist=call.insists)
         call.grant = await self.limits.take(
-            call.target, call.request, within_s=call.within_s, still=lambda: breaker.check(course)
+            call.target,
+            call.request,
+            within_s=min(call.wait_s, call.within_s),
+            still=lambda: breaker.check(course),
         )
         call.target = with_key(call.target, call.grant)
         self._running += 1
@@ -161,15 +168,17 @@ class SharedGate:
             self._looking = None
 
 
-class InsistingGate:
-    """Lets calls through to a target that rests; they count all the same."""
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """A way through the gate on other terms; what becomes of the calls counts all the same."""
 
-    def __init__(self, gate: SharedGate) -> None:
-        self._gate = gate
+    gate: SharedGate
+    insists: bool = False
+    wait_s: float = WAIT_S
 
     def admit(self, target: Target, request: CompletionRequest, *, within_s: float) -> "_Call":
-        """Let the call through when our limits allow it."""
-        return _Call(self._gate, target, request, within_s, insists=True)
+        """Let the call through."""
+        return _Call(self.gate, target, request, within_s, insists=self.insists, wait_s=self.wait_s)
 
 
 class _Call:
@@ -177,17 +186,25 @@ class _Call:
 
     __slots__ = (
         "_gate", "began_at", "breaker", "course", "first_at", "grant", "insists", "is_through",
-        "request", "target", "usage", "within_s",
+        "request", "target", "usage", "wait_s", "within_s",
     )  # fmt: skip
 
     def __init__(
-        self, gate: SharedGate, target: Target, request: CompletionRequest, within_s: float, *, insists: bool
+        self,
+        gate: SharedGate,
+        target: Target,
+        request: CompletionRequest,
+        within_s: float,
+        *,
+        insists: bool = False,
+        wait_s: float = WAIT_S,
     ) -> None:
         self._gate = gate
         self.target = target
         self.request = request
         self.within_s = within_s
         self.insists = insists
+        self.wait_s = wait_s
         self.breaker: Breaker | None = None
         self.course: Course | None = None
         self.grant: Grant | None = None

@@ -20,7 +20,7 @@ from chatbot.providers.keys import KeyRing, Secret
 from chatbot.providers.messages import NOTHING, CompletionRequest, Usage
 from chatbot.providers.shared import LEASE_S, Ask, Shared
 
-WAIT_S = 5.0  # for our turn: a visitor waits no longer for one target while the next may be free
+WAIT_S = 5.0  # a visitor waits no longer for his turn at one target while the next may be free
 LOOK_S = 0.25  # at most between two looks: another process's end of a call is not told to us
 RENEW_S = LEASE_S / 3
 BYTES_A_TOKEN = 3  # English has four and Chinese three bytes of UTF-8 a token: corrected by the real usage
@@ -56,7 +56,7 @@ class Limits:
     async def take(
         self, target: Target, request: CompletionRequest, *, within_s: float, still: Callable[[], None]
     ) -> Grant | None:
-        """Wait for our turn, for at most WAIT_S and `within_s`; None where nothing is limited.
+        """Wait for our turn, for at most `within_s`; None where nothing is limited.
 
         `still` is called before each look and raises when the call makes no sense any more. Raises
         TryLater (`limited`)."""
@@ -64,7 +64,7 @@ class Limits:
             return None
         tokens = tokens_of(target, request)
         loop = asyncio.get_running_loop()
-        until = loop.time() + min(WAIT_S, within_s)
+        until = loop.time() + within_s
         turn = self._turns.setdefault(target.name, asyncio.Lock())
         wait_s = 0.0
         try:
