@@ -1,7 +1,7 @@
 """A small ASGI application in a web process of its own: `python -m tests.frame.small_site FD`.
 
-It writes what its hooks hear to stdout, a line each. /slow answers after 0.3 s; the socket echoes
-until it is closed, and on cancellation writes that it saved.
+It writes what its hooks hear to stdout, a line each. /slow answers a while after the draining has
+begun; the socket echoes until it is closed, and on cancellation writes that it saved.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import structlog
 from chatbot import listening, web
 
 DRAIN_S = 5.0
+DRAINING = asyncio.Event()
 
 
 def tell(line: str) -> None:
@@ -27,7 +28,8 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         return
     if scope["path"] == "/slow":
         tell("slow began")
-        await asyncio.sleep(0.3)
+        await DRAINING.wait()
+        await asyncio.sleep(0.05)
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"hello"})
 
@@ -63,6 +65,7 @@ async def hang(_limit_s: float) -> None:
 
 async def drain(limit_s: float) -> None:
     """Say how long we have."""
+    DRAINING.set()
     tell(f"draining within {limit_s}")
 
 

@@ -14,7 +14,7 @@ from chatbot import children
 from chatbot.children import Child, NotReadyError
 
 ROOT = Path(__file__).resolve().parents[2]
-SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
+SLEEPER = [sys.executable, "-c", "import signal; signal.pause()"]
 
 
 @pytest.fixture(autouse=True)
@@ -49,14 +49,15 @@ async def test_what_ends_is_started_again_ever_more_slowly(tmp_path: Path) -> No
 
 async def test_what_was_stopped_is_not_started_again(tmp_path: Path) -> None:
     starts = tmp_path / "starts"
-    program = f"import time; open({str(starts)!r}, 'a').write('started\\n'); time.sleep(600)"
+    program = f"import signal; open({str(starts)!r}, 'a').write('started\\n'); signal.pause()"
     child = Child(name="sleeper", argv=[sys.executable, "-c", program])
     await child.start()
     await until_lines(starts, 1)
     await child.stop()
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0)
 
     assert lines(starts) == ["started"]
+    assert asyncio.all_tasks() == {asyncio.current_task()}, "Nobody is left to start it again."
 
 
 async def test_what_does_not_end_is_killed_with_all_it_started(tmp_path: Path) -> None:
