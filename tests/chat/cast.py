@@ -8,8 +8,8 @@ import orjson
 from channels.testing import WebsocketCommunicator
 
 from tests.chat.fate import Process
+from tests.faults.shown import Frame, Running, Shown
 
-Frame = dict[str, Any]
 PATIENCE_S = 10.0
 
 
@@ -21,24 +21,14 @@ async def eventually(what: Callable[[], Awaitable[bool]]) -> None:
 
 
 class Tab:
-    """A visitor's tab at one process.
-
-    `gaps` counts the times it had to ask for everything anew, `repeats` the deltas it knew already;
-    `is_behind` says whether what it shows waits for `ready`.
-    """
+    """A visitor's tab at one process; `view` is what it shows."""
 
     def __init__(self, process: Process, *, address: str = "192.0.2.7") -> None:
         self.socket = WebsocketCommunicator(process.serve, "/ws/chat/")
         self.socket.scope["client"] = [address, 4711]
         self.frames: list[Frame] = []
         self.token: str | None = None
-        self.conversation_id: str | None = None
-        self.messages: dict[str, Frame] = {}
-        self.turn: Frame | None = None
-        self.is_behind = False
-        self._has_asked = False
-        self.gaps = 0
-        self.repeats = 0
+        self.view = Shown()
         self.close_code: int | None = None
         self._reader: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
@@ -64,66 +54,43 @@ class Tab:
             else:
                 frame = orjson.loads(event["text"])
                 self.frames.append(frame)
-                self._take(frame)
-                if self.is_behind and not self._has_asked:
-                    self._has_asked = True
+                if frame["type"] == "ready":
+                    self.token = frame["visitor"]["token"]
+                if self.view.take(frame):
                     await self.say("sync")
             self._news.set()
 
-    # What a client makes of the frames
+    # What it shows
 
-    def _take(self, frame: Frame) -> None:
-        match frame["type"]:
-            case "ready":
-                self.token = frame["visitor"]["token"]
-                self.conversation_id = frame["conversation"] and frame["conversation"]["id"]
-                self.messages = {each["id"]: each for each in frame["messages"]}
-                self.turn = frame["turn"] and dict(frame["turn"])
-                self.is_behind = self._has_asked = False
-            case "message.saved":
-                if self.conversation_id not in (None, frame["conversation"]["id"]):
-                    self.messages, self.turn = {}, None
-                    self._lost()
-                self.conversation_id = frame["conversation"]["id"]
-                self.messages[frame["message"]["id"]] = frame["message"]
-            case "message.added":
-                self.messages[frame["message"]["id"]] = frame["message"]
-            case "message.changed" if frame["message"]["id"] in self.messages:
-                self.messages[frame["message"]["id"]] = frame["message"]
-            case "turn.started" if self.turn is None or self.turn["id"] != frame["turn_id"]:
-                if self.turn is not None:
-                    self._lost()
-                self.turn = {"id": frame["turn_id"], "position": None, "text": ""} | frame
-            case "turn.delta":
-                self._append(frame)
-            case "turn.finished":
-                self.messages[frame["message"]["id"]] = frame["message"]
-                if self.turn is not None and self.turn["id"] == frame["turn_id"]:
-                    self.turn = None
+    @property
+    def conversation_id(self) -> str | None:
+        """The conversation it shows."""
+        return self.view.conversation_id
 
-    def _append(self, frame: Frame) -> None:
-        if self.turn is None or self.turn["id"] != frame["turn_id"]:
-            if all(each["turn_id"] != frame["turn_id"] for each in self.messages.values()):
-                self._lost()
-            return
-        length = len(self.turn["text"])
-        if frame["at"] > length:
-            self._lost()
-            return
-        self.repeats += frame["at"] < length
-        if frame["at"] == 0 and self.turn["position"] is None:
-            self.turn["position"] = frame["position"]
-        self.turn["text"] += frame["text"][length - frame["at"] :]
+    @property
+    def messages(self) -> dict[str, Frame]:
+        """Its messages by their ids, without the running answer."""
+        return self.view.messages
 
-    def _lost(self) -> None:
-        if not self.is_behind:
-            self.is_behind, self._has_asked = True, False
-            self.gaps += 1
+    @property
+    def turn(self) -> Running | None:
+        """The running turn."""
+        return self.view.turn
 
     @property
     def running_text(self) -> str:
         """What is shown of the running answer."""
-        return self.turn["text"] if self.turn else ""
+        return self.turn.text if self.turn else ""
+
+    @property
+    def gaps(self) -> int:
+        """How often it had to ask for everything anew."""
+        return self.view.gaps
+
+    @property
+    def repeats(self) -> int:
+        """How many deltas it knew already."""
+        return self.view.repeats
 
     @property
     def shown(self) -> list[tuple[str, str, str]]:

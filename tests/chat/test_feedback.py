@@ -3,10 +3,11 @@
 import pytest
 
 from conversations.models import Message
-from tests.chat.cast import Frame, Tab
+from tests.chat.cast import Tab
 from tests.chat.conftest import Tabs
 from tests.chat.fate import Process
 from tests.chat.puppet import Puppet
+from tests.faults.shown import Frame
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
