@@ -245,11 +245,19 @@ def test_an_answer_goes_on_when_its_socket_moves_to_another_process(
 def webs(site: Site) -> list[psutil.Process]:
     """Return the web processes that run."""
     children = psutil.Process(site.served.process.pid).children()
-    return [each for each in children if "manage.py web" in " ".join(each.cmdline())]
+    return [each for each in children if "manage.py web" in command(each)]
+
+
+def command(process: psutil.Process) -> str:
+    """Return a process's command; nothing of one that has just ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 def holds_a_socket(process: psutil.Process, port: int) -> bool:
-    """Say whether a browser is connected to it by a connection that is not idle HTTP."""
+    """Say whether a browser is connected to it."""
     return any(
         each.status == psutil.CONN_ESTABLISHED and each.laddr and each.laddr.port == port
         for each in process.net_connections(kind="tcp")
