@@ -1,24 +1,30 @@
 """The routes of this process: config.yaml, built once for its event loop."""
 
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 
 from django.conf import settings
 
 from chatbot import config
 from chatbot.calls import CallLog
+from chatbot.prices import Prices
 from chatbot.providers.base import Target
 from chatbot.providers.fallback import Route, Step, WeightedTarget
 from chatbot.providers.gate import SharedGate
+from chatbot.providers.health import Health
 from chatbot.sealed import SealedTokens
 from chatbot.sharing import SharedState
 from chatbot.state import State
 
 
 class Routes:
-    """Routes by name, with their providers' open connections, and the gate that all calls pass."""
+    """Routes by name, with their providers' open connections, and the gate that all calls pass. `said` is
+    what they were built from."""
 
     def __init__(self, said: config.Config, state: State, *, owns_state: bool = False) -> None:
         shared = SharedState(state)
+        self.said = said
         self._state = state if owns_state else None
         self._gate = SharedGate(shared, CallLog())
         tokens = SealedTokens(shared, secret=settings.SECRET_KEY)
@@ -47,9 +53,25 @@ class Routes:
         steps = () if target is None else (Step((WeightedTarget(target),)),)
         return Route(name=f"model:{model}", steps=steps, gate=self._gate.insisting)
 
+    def patient(self, name: str, *, wait_s: float) -> Route:
+        """Return the route of this name for work that has time: it waits so long for limits of ours."""
+        return replace(self.named(name), gate=self._gate.patient(wait_s), total_s=wait_s)
+
+    @property
+    def prices(self) -> Mapping[str, Prices]:
+        """What model rows say they cost, by name, those that say something."""
+        return {name: row.prices for name, row in self.said.models.items() if row.prices}
+
     def target(self, name: str) -> Target | None:
         """Return a usable model row as a target; None where its provider is absent."""
         return self._catalog.targets.get(name)
+
+    async def healths(self) -> dict[str, Health]:
+        """Return what the processes know of the health of each usable model, by name."""
+        targets = self._catalog.targets
+        breakers = {name: self._gate.breakers.of(target) for name, target in targets.items()}
+        await self._gate.breakers.refresh()
+        return {name: breaker.health for name, breaker in breakers.items()}
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -1,35 +1,42 @@
-"""One question outside of any conversation: asked of a route, measured, and booked as a test."""
+"""One request outside of any conversation: asked of a route, measured, and booked as a test."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from chatbot import database
+from chatbot.prices import Cost, Prices
 from chatbot.providers import fallback
 from chatbot.providers.errors import ProviderError, RouteExhausted
 from chatbot.providers.events import AttemptFailed, CompletionFinished, ReasoningDelta, TextDelta
 from chatbot.providers.messages import ChatMessage, CompletionRequest, Usage
+from conversations.bookings import Bookings
 from conversations.models import Completion, CompletionStatus
+from conversations.routes import Routes
+
+PROBES_AT_ONCE = 8
 
 
 @dataclass(slots=True)
 class Trial:
-    """What came of it. `finish` is None and `is_complete` false where the answer has no end."""
+    """What came of it. `finish` is None and `is_complete` false where the answer has no end; `usage` and
+    `cost` are those of the last attempt."""
 
     text: str = ""
     reasoning: str = ""
     finish: str | None = None
     is_complete: bool = False
     usage: Usage = field(default_factory=Usage)
+    cost: Cost = field(default_factory=Cost)
     error: ProviderError | None = None
     attempts: list[tuple[str, ProviderError | None]] = field(default_factory=list)
     first_delta_ms: int | None = None
     total_ms: int = 0
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as `manage.py ask --json` prints it. Without a price table every cost is unknown."""
+        """Return it as `manage.py ask --json` prints it."""
         return {
             "text": self.text,
             "reasoning": self.reasoning,
@@ -42,7 +49,7 @@ class Trial:
                 "reasoning_tokens": self.usage.reasoning_tokens,
                 "kind": self.usage.kind,
             },
-            "cost": {"nanos": None, "currency": None, "kind": "unknown"},
+            "cost": {"nanos": self.cost.nanos, "currency": self.cost.currency, "kind": self.cost.kind},
             "error": self.error
             and {
                 "kind": self.error.kind,
@@ -57,15 +64,22 @@ class Trial:
 
 
 async def ask(
-    route: fallback.Route, question: str, *, system: str, show: Callable[[str], None] = lambda _: None
+    route: fallback.Route,
+    request: CompletionRequest,
+    *,
+    bookings: Bookings,
+    prices: Mapping[str, Prices],
+    show: Callable[[str], None] = lambda _: None,
 ) -> Trial:
-    """Ask `route` and hand each piece of the answer to `show`. A failure stands in the trial."""
+    """Ask `route` and hand each piece of the answer to `show`. A failure stands in the trial.
+
+    `prices` are those of model rows that have some, by name."""
     trial = Trial()
-    request = CompletionRequest(system=system, messages=(ChatMessage("user", question),))
-    began = time.monotonic()
+    began = asked = time.monotonic()
     rows: list[Completion] = []
 
     async def compose(attempt: fallback.Attempt) -> CompletionRequest:
+        nonlocal asked
         row = Completion(
             number=attempt.number,
             route=route.name,
@@ -73,10 +87,25 @@ async def ask(
             provider=attempt.target.provider.name,
             model=attempt.target.model,
         )
-        await database.run(row.save, force_insert=True)
+        await bookings.begin(row)
         rows.append(row)
         trial.attempts.append((attempt.target.name, None))
+        asked = time.monotonic()
         return request
+
+    async def end(usage: Usage, request_id: str | None, *, error: ProviderError | None = None) -> None:
+        row, name = rows[-1], trial.attempts[-1][0]
+        trial.attempts[-1] = (name, error)
+        trial.usage = usage
+        trial.cost = prices[name].cost(usage) if name in prices else Cost()
+        row.status = CompletionStatus.FAILED if error else CompletionStatus.COMPLETED
+        row.finish, row.error = trial.finish or "", error.kind if error else ""
+        row.request_id = (request_id or "")[:128]
+        row.input_tokens, row.output_tokens = usage.input_tokens, usage.output_tokens
+        row.cached_input_tokens, row.reasoning_tokens = usage.cached_input_tokens, usage.reasoning_tokens
+        row.usage_kind = usage.kind
+        row.total_ms = _ms_since(asked)
+        await bookings.end(row)
 
     try:
         async with aclosing(fallback.stream(route, compose)) as events:
@@ -85,45 +114,43 @@ async def ask(
                     case TextDelta():
                         if trial.first_delta_ms is None:
                             trial.first_delta_ms = _ms_since(began)
+                            rows[-1].first_delta_ms = _ms_since(asked)
                         trial.text += event.text
                         show(event.text)
                     case ReasoningDelta():
                         trial.reasoning += event.text
                     case AttemptFailed():
-                        await _failed(trial, rows, event.error)
+                        if len(rows) == event.attempt:  # else it failed before there was a row
+                            await end(event.error.usage, event.error.request_id, error=event.error)
                     case CompletionFinished():
-                        trial.finish, trial.is_complete, trial.usage = event.finish, True, event.usage
-                        await database.run(_close, rows[-1], trial, event.request_id or "")
+                        trial.finish, trial.is_complete = event.finish, True
+                        await end(event.usage, event.request_id)
                     case _:
                         assert_never(event)
     except RouteExhausted as error:
         trial.error = error.last
     except ProviderError as error:
         trial.error = error
-        trial.usage = error.usage
-        await _failed(trial, rows, error)
+        await end(error.usage, error.request_id, error=error)
+    except asyncio.CancelledError:
+        if rows and rows[-1].status == CompletionStatus.RUNNING:
+            rows[-1].status = CompletionStatus.CANCELLED
+            await asyncio.shield(bookings.end(rows[-1]))
+        raise
     trial.total_ms = _ms_since(began)
     return trial
 
 
-async def _failed(trial: Trial, rows: list[Completion], error: ProviderError) -> None:
-    if not rows or trial.attempts[-1][1] is not None:  # it failed before there was a row
-        return
-    trial.attempts[-1] = (trial.attempts[-1][0], error)
-    rows[-1].error = error.kind
-    await database.run(_close, rows[-1], trial, error.request_id or "")
+async def probe(routes: Routes, models: Sequence[str], *, bookings: Bookings) -> dict[str, Trial]:
+    """Ask each of these model rows for one word, also those that rest; at most PROBES_AT_ONCE together."""
+    request = CompletionRequest(system="", messages=(ChatMessage("user", "Answer with one word: ready"),))
+    turn = asyncio.Semaphore(PROBES_AT_ONCE)
 
+    async def asked(name: str) -> Trial:
+        async with turn:
+            return await ask(routes.only(name), request, bookings=bookings, prices=routes.prices)
 
-def _close(row: Completion, trial: Trial, request_id: str) -> None:
-    row.status = CompletionStatus.FAILED if row.error else CompletionStatus.COMPLETED
-    row.finish = trial.finish or ""
-    row.request_id = request_id[:128]
-    row.input_tokens, row.output_tokens = trial.usage.input_tokens, trial.usage.output_tokens
-    row.cached_input_tokens = trial.usage.cached_input_tokens
-    row.reasoning_tokens = trial.usage.reasoning_tokens
-    row.usage_kind = trial.usage.kind
-    row.first_delta_ms = trial.first_delta_ms
-    row.save()
+    return dict(zip(models, await asyncio.gather(*map(asked, models)), strict=True))
 
 
 def _ms_since(began: float) -> int:

@@ -1,19 +1,17 @@
 """`manage.py ask "…"`: one question from the terminal."""
 
 import asyncio
-import os
 import sys
-from contextlib import ExitStack
 from typing import Any
 
 import orjson
-from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 
-from chatbot import config, database, localmodel
+from chatbot.config import LOCAL
+from chatbot.providers.messages import ChatMessage, CompletionRequest
 from conversations import trials
+from conversations.bookings import Bookings
+from conversations.management import terminal
 from conversations.routes import Routes
 
 
@@ -43,19 +41,8 @@ class Command(BaseCommand):
         """Ask; exit 0 when the answer is complete."""
         if not question.strip():
             raise CommandError("Ask something.")
-        if MigrationExecutor(connection).migration_plan(
-            MigrationExecutor(connection).loader.graph.leaf_nodes()
-        ):
-            call_command("migrate", verbosity=0)
-        with ExitStack() as running:
-            if self._needs_local(route, model) and not os.environ.get("LOCAL_MODEL_URL"):
-                self.stderr.write("Starting the local model…")
-                try:
-                    os.environ.update(running.enter_context(localmodel.running()).environ)
-                except localmodel.NotServingError as error:
-                    raise CommandError(str(error)) from error
+        with terminal.ready(local=self._needs_local(route, model), tell=self.stderr.write):
             trial = asyncio.run(self._ask(question, route, model, system, is_quiet=json))
-        database.close()
         if json:
             self.stdout.write(orjson.dumps(trial.as_json()).decode())
         else:
@@ -65,26 +52,24 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _needs_local(self, route: str, model: str | None) -> bool:
-        try:
-            known = Routes.config()
-        except config.ConfigError as error:
-            raise CommandError(str(error)) from error
-        if model is not None:
-            if model not in known.models:
-                raise CommandError(f"config.yaml has no model `{model}`; it has {', '.join(known.models)}.")
-            return model == config.LOCAL
-        if route not in known.routes:
-            raise CommandError(f"config.yaml has no route `{route}`; it has {', '.join(known.routes)}.")
-        return known.steps(known.routes[route]) == (((config.LOCAL, 1.0),),)
+        known = terminal.said()
+        if model is None:
+            return terminal.needs_local(known, route)
+        if model not in known.models:
+            raise CommandError(f"config.yaml has no model `{model}`; it has {', '.join(known.models)}.")
+        return model == LOCAL
 
     async def _ask(
         self, question: str, route: str, model: str | None, system: str, *, is_quiet: bool
     ) -> trials.Trial:
         routes = Routes.load()
         try:
-            asked = routes.named(route) if model is None else routes.only(model)
             return await trials.ask(
-                asked, question, system=system, show=(lambda _: None) if is_quiet else self._show
+                routes.named(route) if model is None else routes.only(model),
+                CompletionRequest(system=system, messages=(ChatMessage("user", question),)),
+                bookings=Bookings(),
+                prices=routes.prices,
+                show=(lambda _: None) if is_quiet else self._show,
             )
         finally:
             await routes.aclose()
@@ -98,14 +83,10 @@ class Command(BaseCommand):
             self.stderr.write(f"{trial.error.kind}: {trial.error.message}")
         for number, (name, error) in enumerate(trial.attempts, start=1):
             self.stderr.write(f"attempt {number}: {name}{f' failed ({error.kind})' if error else ''}")
-        usage = trial.usage
+        usage, words = trial.usage, terminal.count_words
         first = "none" if trial.first_delta_ms is None else f"{trial.first_delta_ms} ms"
         self.stderr.write(
             f"first delta {first} · total {trial.total_ms} ms · "
-            f"tokens {_or_unknown(usage.input_tokens)} in, {_or_unknown(usage.output_tokens)} out "
-            f"({usage.kind}) · cost unknown · finish {trial.finish or 'none'}"
+            f"tokens {words(usage.input_tokens)} in, {words(usage.output_tokens)} out ({usage.kind}) · "
+            f"cost {terminal.cost_words(trial.cost)} · finish {trial.finish or 'none'}"
         )
-
-
-def _or_unknown(count: int | None) -> str:
-    return "unknown" if count is None else str(count)
