@@ -78,7 +78,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         "LOG_LEVEL": "WARNING",
         "DJANGO_SETTINGS_MODULE": "chatbot.settings",
     }
-    house = House(listening.url(socket), environment)
+    house = House(listening.url(socket).rstrip("/"), environment)
     house.run("manage.py", "migrate", "-v0")
     house.run("-c", SEED)
     process = subprocess.Popen(
