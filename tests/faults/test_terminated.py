@@ -117,3 +117,23 @@ async def test_a_draining_process_says_so_and_still_stores_what_is_sent(product:
     assert await old.ended() == 0
     await eventually(lambda: product.count("conversations_turn WHERE status = 'stopped'") == 1)
     probe.close()
+
+
+async def test_a_restart_of_the_only_process_keeps_what_was_seen_and_answers_what_was_not(
+    product: Product,
+) -> None:
+    old = product.web(DRAIN_S="1")
+    seen, unseen = await product.client(old.address).open(), await product.client(old.address).open()
+    seen_turn = await seen.asked("script: pieces=2000 delay_ms=40")
+    unseen_turn = await unseen.asked("script: pieces=5 first_ms=4000")
+    await seen.shows(20)
+
+    old.terminate()
+    assert await old.ended() == 0
+    assert product.count("conversations_turn WHERE status = 'queued'") == 1
+    await unseen.send("And one more thing.")
+    product.web(old.address)
+
+    assert (await seen.ended(seen_turn))["status"] == "interrupted"
+    assert (await unseen.ended(unseen_turn))["text"] == "".join(recital(5, 0))
+    assert len(unseen.shown.messages) == 3  # one answer to both
