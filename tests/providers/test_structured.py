@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -15,7 +16,7 @@ from chatbot.providers.events import CompletionFinished, ProviderEvent, Reasonin
 from chatbot.providers.messages import CompletionRequest, JsonSchema, Parameters, Usage
 from chatbot.providers.scripted import Script, Scripted
 from tests.providers.asking import QUESTION, Heard, ask, hear, provider_at, target_of
-from tests.providers.loopback import Loopback, json_reply
+from tests.providers.loopback import Loopback
 from tests.providers.wires import SAMPLES, reply
 
 PRICE = JsonSchema(
@@ -155,14 +156,16 @@ async def test_a_schema_that_is_none_is_refused_before_anything_is_asked() -> No
     assert asked == []
 
 
-async def test_nothing_is_fetched_for_a_schema(service: Loopback) -> None:
-    service.answers(json_reply(200, {"type": "object"}))
+async def test_nothing_is_fetched_for_a_schema(tmp_path: Path) -> None:
+    (tmp_path / "schema.json").write_text('{"type": "object"}')
 
-    heard, _ = await answers(said("{}"), json=JsonSchema("far", {"$ref": f"{service.url}/schema.json"}))
+    heard, _ = await answers(
+        said("{}"), json=JsonSchema("far", {"$ref": (tmp_path / "schema.json").as_uri()})
+    )
 
+    assert heard.text == ""
     assert heard.error is not None
     assert heard.error.kind == "invalid_request"
-    assert service.requests == []
 
 
 async def test_a_bottomless_answer_is_wrong_and_not_fatal() -> None:
