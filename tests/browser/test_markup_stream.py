@@ -51,7 +51,7 @@ def markup(browser: Browser) -> Iterator[MarkupPage]:
 
 @pytest.mark.parametrize(
     ("most_pieces", "rounds"),
-    [(10, count(3000, 100_000)), (40, count(600, 20_000)), (300, count(60, 2000)), (3000, count(5, 200))],
+    [(10, count(3000, 60_000)), (40, count(600, 15_000)), (300, count(60, 1500)), (3000, count(5, 100))],
 )
 def test_random_cuts_end_in_the_same_nodes_and_touch_nothing_that_is_closed(
     markup: MarkupPage, most_pieces: int, rounds: int

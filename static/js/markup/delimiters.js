@@ -59,7 +59,7 @@ function charBefore(text, at) {
 /**
  * Put emphasis around what stands between runs that belong together.
  * @param {any[]} tokens in the order of the source
- * @param {{end: number, isOpen: boolean}} source where it ends so far, and whether more may come
+ * @param {{end: number, isOpen: boolean}} source where what is sure of it ends, and whether more may come
  * @returns {{nodes: any[], pendingAt: number}} `pendingAt`: the first run that what comes next may still close, else Infinity
  */
 export function pairRuns(tokens, { end, isOpen }) {
@@ -111,11 +111,11 @@ function closeRun(closer, nodes, openers) {
   }
 }
 
-/** Show an opener as if its closer stood at the end. @param {Run} run @param {any[]} children */
+/** Show an opener as if its closer stood at the end; it keeps its `char`, which it may yet become again. @param {Run} run @param {any[]} children */
 function promise(run, children) {
   const { char, left, at, isSplit } = run;
-  if (left === 3) return { kind: "em", children: [{ kind: "strong", children }], at, isSplit };
-  return { kind: nameOf(char, left), children, at, isSplit };
+  if (left === 3) return { kind: "em", children: [{ kind: "strong", children }], at, char, isSplit };
+  return { kind: nameOf(char, left), children, at, char, isSplit };
 }
 
 /** @param {string} char @param {number} size */

@@ -25,7 +25,7 @@ const MAILBOX_CHARACTER = /[\w.%+@-]/;
 export function parseInline(text, { from = 0, isOpen = false } = {}) {
   const scan = new Scan(text, from, isOpen);
   scan.run();
-  const { nodes, pendingAt } = pairRuns(scan.tokens, { end: scan.end, isOpen });
+  const { nodes, pendingAt } = pairRuns(scan.tokens, { end: scan.sureEnd, isOpen });
   const cut = isOpen ? findCut(nodes, text, Math.min(pendingAt, scan.pendingAt)) : null;
   const head = cut ? nodes.slice(0, cut.index) : [];
   const rest = cut ? nodes.slice(cut.index) : nodes;
@@ -66,8 +66,8 @@ function findCut(nodes, text, limit) {
  */
 function isBoundary(before, after) {
   if (before.isSplit || after.isSplit) return false;
-  const last = before.kind === "run" ? before.char : before.kind === "text" ? before.text.slice(-1) : "";
-  const first = after.kind === "run" ? after.char : after.kind === "text" ? after.text.charAt(0) : "";
+  const last = before.char ?? (before.kind === "text" ? before.text.slice(-1) : "");
+  const first = after.char ?? (after.kind === "text" ? after.text.charAt(0) : "");
   return !SPACE_OR_TAB.test(last) && !(MAILBOX_CHARACTER.test(last) && MAILBOX_CHARACTER.test(first));
 }
 

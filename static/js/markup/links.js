@@ -70,14 +70,15 @@ export function readBareAddress(text, at) {
   const found = BARE.exec(text)?.[0];
   if (!found) return null;
   const after = at + found.length;
-  if (found.length > ADDRESS_MAX) return { end: after, words: found, address: "", isAtEnd: false };
+  const isAtEnd = after === text.length;
+  if (found.length > ADDRESS_MAX) return { end: after, words: found, address: "", isAtEnd };
   const isHostOnly = !/[^:/]\//.test(found);
   const next = after < text.length ? String.fromCodePoint(text.codePointAt(after) ?? 0) : "";
   if (isHostOnly && /\p{L}/u.test(next) && !CJK.test(next)) return null; // half of a name such as münchen.example
   const written = withoutSentenceEnd(found);
   const words = unescapeText(written);
   const address = /^www\./i.test(words) ? `https://${words}` : words;
-  return { end: at + written.length, words, address, isAtEnd: after === text.length };
+  return { end: at + written.length, words, address, isAtEnd };
 }
 
 /** @param {string} words */

@@ -59,6 +59,7 @@ export function appendNodes(parent, nodes, labels, { isInLink = false } = {}) {
 /** @param {Node} parent @param {string} text */
 function appendText(parent, text) {
   const last = parent.lastChild;
+  if (!text) return;
   if (last instanceof Text && last.length < TEXT_MAX) last.appendData(text);
   else parent.appendChild(document.createTextNode(text));
 }

@@ -61,9 +61,14 @@ export class Scan {
     }
   }
 
+  /** Where what is sure ends: from here on other marks may be found than were found now. */
+  get sureEnd() {
+    return Math.min(this.end, this.pendingAt);
+  }
+
   /** The brackets that may still begin a link. */
   #openBrackets() {
-    return this.brackets.filter(({ at, isActive, isImage }) => (isActive || isImage) && this.end - at <= REACH);
+    return this.brackets.filter(({ at, isActive, isImage }) => (isActive || isImage) && this.sureEnd - at <= REACH);
   }
 
   /** @param {number} at */
@@ -73,6 +78,7 @@ export class Scan {
 
   /** Brackets that are open here will be again, should what follows turn out to be code. @param {number} at */
   #isUnsureFrom(at) {
+    this.#isPendingFrom(at);
     const first = Math.min(at, ...this.#openBrackets().map((bracket) => bracket.at));
     this.#isPendingFrom(first);
     this.unsureAt = Math.min(this.unsureAt, first);
@@ -147,8 +153,7 @@ export class Scan {
       this.at = close + size;
       return;
     }
-    const isPending = this.isOpen && this.end - start <= REACH;
-    if (isPending) {
+    if (this.isOpen && this.sureEnd - start <= REACH) {
       this.#isUnsureFrom(start);
       const rest = this.text.slice(inside);
       if (rest && rest.length <= CODE_PROMISE && !rest.includes("\n")) {

@@ -112,51 +112,52 @@ function closedElements(container) {
   return new Set([...container.querySelectorAll("*")].filter((element) => !open.has(element)));
 }
 
+/** Stream some deltas and compare with the whole. @returns {string[]} what was wrong */
+function streamAndCompare(deltas) {
+  const wrong = [];
+  const text = deltas.join("");
+  const whole = newContainer();
+  renderMarkup(whole, text, { labels });
+  const container = newContainer();
+  const observer = new MutationObserver(() => {});
+  observer.observe(container, { childList: true, subtree: true, characterData: true, attributes: true });
+  const growing = new MarkupStream(container, { labels });
+  const watch = (step) => {
+    const closed = closedElements(container);
+    step();
+    const changed = observer.takeRecords().find(({ target, attributeName }) => {
+      const isColumn = attributeName === "class" && target.matches("th, td"); // it learns from its first cell
+      return !isColumn && (closed.has(target) || closed.has(target.parentElement));
+    });
+    if (changed) wrong.push(`closed element changed: ${changed.target.outerHTML ?? changed.target.data}`);
+  };
+  for (const delta of deltas) watch(() => growing.append(delta));
+  watch(() => growing.finish());
+  if (growing.text !== text) wrong.push("other text");
+  if (!container.isEqualNode(whole)) wrong.push(`other than the whole:\n${inside(container)}\n${inside(whole)}`);
+  observer.disconnect();
+  container.remove();
+  whole.remove();
+  return wrong;
+}
+
 /** The deltas that a seed stands for: what a failure names, to look into it. */
 function randomDeltas(seed, most) {
   const random = randomFrom(seed);
-  const text = randomText(random, most);
-  return randomCuts(random, text);
+  return randomCuts(random, randomText(random, most));
 }
 
-/**
- * Stream random texts in random cuts, and compare with the whole.
- * @returns {string[]} what was wrong: the seed, what, the deltas
- */
+/** Stream the random texts of some seeds. @returns {string[]} what was wrong, and with which seed */
 function streamAtRandom(from, to, most) {
   const wrong = [];
   for (let seed = from; seed < to && wrong.length < 5; seed += 1) {
     const deltas = randomDeltas(seed, most);
-    const text = deltas.join("");
-    const whole = newContainer();
-    renderMarkup(whole, text, { labels });
-
-    const container = newContainer();
-    const observer = new MutationObserver(() => {});
-    observer.observe(container, { childList: true, subtree: true, characterData: true, attributes: true });
-    const growing = new MarkupStream(container, { labels });
-    const fail = (what, more = "") => wrong.push(`${seed}: ${what}\n${JSON.stringify(deltas)}\n${more}`);
-    const watch = (step) => {
-      const closed = closedElements(container);
-      step();
-      const changed = observer.takeRecords().find(({ target, attributeName }) => {
-        const isColumn = attributeName === "class" && target.matches("th, td"); // it learns from its first cell
-        return !isColumn && (closed.has(target) || closed.has(target.parentElement));
-      });
-      if (changed) fail("closed element changed", changed.target.outerHTML ?? changed.target.data);
-    };
-    for (const delta of deltas) watch(() => growing.append(delta));
-    watch(() => growing.finish());
-    if (growing.text !== text) fail("text");
-    if (!container.isEqualNode(whole)) fail("other than the whole", `${inside(container)}\n${inside(whole)}`);
-    observer.disconnect();
-    container.remove();
-    whole.remove();
+    wrong.push(...streamAndCompare(deltas).map((what) => `seed ${seed}: ${what}\n${JSON.stringify(deltas)}`));
   }
   return wrong;
 }
 
 window.markupTests = {
   appendAfterFinish, attack, attributes, copyCode, growAnswer, placeWidths, randomDeltas, render, speakable, startAnswer,
-  storm, stream, streamAtRandom, textOf,
+  storm, stream, streamAndCompare, streamAtRandom, textOf,
 };
