@@ -156,6 +156,7 @@ async def test_a_schema_that_is_none_is_refused_before_anything_is_asked() -> No
     assert asked == []
 
 
+@pytest.mark.filterwarnings("ignore")  # jsonschema's own, which would end the fetching too
 async def test_nothing_is_fetched_for_a_schema(tmp_path: Path) -> None:
     (tmp_path / "schema.json").write_text('{"type": "object"}')
 
