@@ -10,12 +10,15 @@ from dataclasses import dataclass, field
 from django.db import transaction
 
 from chatbot import database
-from conversations.models import Completion
+from conversations.models import Completion, statements
 
 FIELDS = (
     "status", "finish", "error", "request_id", "input_tokens", "output_tokens", "cached_input_tokens",
     "reasoning_tokens", "usage_kind", "first_delta_ms", "total_ms",
 )  # fmt: skip
+
+
+UPDATE = f"UPDATE conversations_completion SET {', '.join(f'{name} = %s' for name in FIELDS)} WHERE id = %s"  # noqa: S608
 
 
 @dataclass(slots=True)
@@ -69,7 +72,7 @@ class Bookings:
 
 def _write(begun: list[Completion], ended: list[Completion]) -> None:
     with transaction.atomic():
-        if begun:
-            Completion.objects.bulk_create(begun)
-        if ended:
-            Completion.objects.bulk_update(ended, FIELDS)
+        for row in begun:
+            statements.insert(row)
+        for row in ended:
+            statements.execute(UPDATE, [*(getattr(row, name) for name in FIELDS), row.id])
