@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, assert_never
 
@@ -76,6 +76,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         try:
             await super().__call__(scope, receive, send)
         finally:
+            self._is_closed = True
             metrics.SOCKETS.dec()
             if self._hello_timer is not None:
                 self._hello_timer.cancel()
@@ -101,10 +102,8 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self._is_closed = True
         await super().close(code, reason)
 
-    def _later(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
-        _tasks.add(task)
-        task.add_done_callback(_tasks.discard)
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        _begun(work).add_done_callback(_log_trouble)
 
     # Frames in
 
@@ -148,19 +147,21 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         visitor_id, assistant = self._visitor_id, self._assistant
         match frame:
             case incoming.MessageSend():
-                await self._message_send(frame, visitor_id, assistant)
+                await _carried_out(self._message_send(frame, visitor_id, assistant))
             case incoming.TurnStop():
-                await self._runner.stop_turn(visitor_id=visitor_id, turn_id=frame.turn_id)
+                await _carried_out(self._runner.stop_turn(visitor_id=visitor_id, turn_id=frame.turn_id))
             case incoming.TurnRetry():
-                await self._runner.retry(
-                    visitor_id=visitor_id, turn_id=frame.turn_id, address=self._address()
+                await _carried_out(
+                    self._runner.retry(visitor_id=visitor_id, turn_id=frame.turn_id, address=self._address())
                 )
             case incoming.FeedbackSend():
-                await self._runner.rate(
-                    visitor_id=visitor_id,
-                    message_id=frame.message_id,
-                    rating=frame.rating,
-                    comment=frame.comment,
+                await _carried_out(
+                    self._runner.rate(
+                        visitor_id=visitor_id,
+                        message_id=frame.message_id,
+                        rating=frame.rating,
+                        comment=frame.comment,
+                    )
                 )
             case incoming.ConversationOpen():
                 if frame.conversation_id is not None:
@@ -319,7 +320,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             return
         if old is not None:
             await self._runner.live.unwatch(old, self)
-        if conversation_id is not None:
+        if conversation_id is not None and not self._is_closed:  # what watches then, watches for ever
             await self._runner.live.watch(conversation_id, self)
 
     async def _send(self, frame: str) -> None:
@@ -351,12 +352,36 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             self._is_behind = False
             await self.refresh()
 
-    def _catch_up_later(self, work: Callable[[], Awaitable[None]]) -> None:
+    def _catch_up_later(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         loop = asyncio.get_running_loop()
         loop.call_later(_CATCH_UP_S, lambda: self._later(work()))
 
 
-_tasks: set[asyncio.Future[None]] = set()
+_tasks: set[asyncio.Task[None]] = set()
+
+
+def _begun(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    task = asyncio.create_task(work)
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+    return task
+
+
+def _log_trouble(task: asyncio.Task[None]) -> None:
+    """Log what went wrong where nobody waits any more."""
+    error = None if task.cancelled() else task.exception()
+    if isinstance(error, Exception) and not isinstance(error, ConversationError):
+        log.error("socket failed", exc_info=error)
+
+
+async def _carried_out(work: Coroutine[Any, Any, None]) -> None:
+    """Wait for what a visitor asked for; once begun it is done to its end, though the socket may go."""
+    task = _begun(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.add_done_callback(_log_trouble)
+        raise
 
 
 def _find(

@@ -1,10 +1,12 @@
 """A web process dies, or stands still too long: its turns are found, and each gets one end."""
 
 import asyncio
+import threading
+from typing import Any
 
 import pytest
 
-from conversations import lifecycle
+from conversations import intake, lifecycle
 from conversations.models import Completion, Message, Turn
 from tests.chat.cast import Tab, eventually
 from tests.chat.conftest import Processes, Tabs
@@ -261,3 +263,26 @@ async def test_turns_of_living_processes_are_left_alone(
 
     assert (await anna.see("turn.finished"))["status"] == "completed"
     assert (await Turn.objects.aget()).takeovers == 0
+
+
+async def test_a_message_whose_socket_went_while_it_was_stored_is_answered_at_once(
+    anna: Tab, process: Process, puppet: Puppet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept = intake.accept
+    is_storing, may_go_on = threading.Event(), threading.Event()
+
+    def slow(**arguments: Any) -> intake.Accepted:
+        is_storing.set()
+        may_go_on.wait(10)
+        return accept(**arguments)
+
+    monkeypatch.setattr(intake, "accept", slow)
+    await anna.say("message.send", id="c-1", text="Where is it?")
+    await asyncio.to_thread(is_storing.wait, 10)
+    anna.cut()
+    await asyncio.sleep(0)
+    may_go_on.set()
+    (await puppet.asked("Where is it?")).say("On its way.").finish()
+
+    await eventually(Turn.objects.filter(status="completed", takeovers=0).aexists)
+    assert not process.live.is_watched((await Turn.objects.aget()).conversation_id)
