@@ -50,7 +50,8 @@ def close() -> None:
     if _threads is None:
         return
     closing, _threads = _threads, None
-    everyone = threading.Barrier(len(closing._threads))  # else one thread might close them for all
+    # All that there may be: a thread that is only just idle would be passed over for a new one.
+    everyone = threading.Barrier(closing._max_workers)
     for _ in range(everyone.parties):
         closing.submit(_close_connections, everyone)
     closing.shutdown(wait=True)
