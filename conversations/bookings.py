@@ -13,8 +13,8 @@ from chatbot import database
 from conversations.models import Completion, statements
 
 FIELDS = (
-    "status", "finish", "error", "request_id", "input_tokens", "output_tokens", "cached_input_tokens",
-    "reasoning_tokens", "usage_kind", "first_delta_ms", "total_ms",
+    "status", "finish", "error", "error_code", "request_id", "input_tokens", "output_tokens",
+    "cached_input_tokens", "reasoning_tokens", "usage_kind", "first_delta_ms", "total_ms",
 )  # fmt: skip
 
 

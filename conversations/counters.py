@@ -10,6 +10,7 @@ from typing import NamedTuple
 from django.db import transaction
 from django.db.models import Q
 
+from chatbot.providers.breaker import RESTING
 from conversations.models import Completion, HourlyCounter, Turn
 
 # Upper bounds in milliseconds, each about a quarter above the last (Renard's series R10): a p50 or p95
@@ -40,12 +41,16 @@ class Tally:
     errors: Counter[str] = field(default_factory=Counter)
     first_delta_buckets: list[int] = field(default_factory=list)
     duration_buckets: list[int] = field(default_factory=list)
+    attempt_first_delta_buckets: list[int] = field(default_factory=list)
+    attempt_buckets: list[int] = field(default_factory=list)
 
 
 COUNTS = (
     "conversations", "turns", "completed", "stopped", "interrupted", "failed", "blocked", "attempts",
-    "input_tokens", "output_tokens", "unknown_usage", "first_delta_ms", "duration_ms",
+    "input_tokens", "output_tokens", "unknown_usage", "resting", "attempt_first_delta_ms", "attempt_ms",
+    "first_delta_ms", "duration_ms",
 )  # fmt: skip
+BUCKETS = ("first_delta_buckets", "duration_buckets", "attempt_first_delta_buckets", "attempt_buckets")
 
 
 def record(turns: Iterable[tuple[Turn, Sequence[Completion]]]) -> None:
@@ -66,8 +71,8 @@ def total(rows: Iterable[HourlyCounter]) -> Tally:
     for row in rows:
         tally.counts.update({name: getattr(row, name) for name in COUNTS})
         tally.errors.update(row.errors)
-        _merge(tally.first_delta_buckets, row.first_delta_buckets)
-        _merge(tally.duration_buckets, row.duration_buckets)
+        for name in BUCKETS:
+            _merge(getattr(tally, name), getattr(row, name))
     return tally
 
 
@@ -125,17 +130,31 @@ def _count(turn: Turn, completions: Sequence[Completion], tallies: dict[Key, Tal
         _put(tally.first_delta_buckets, turn.first_delta_ms)
     for each in completions:
         asked = tallies.setdefault(Key(hour, assistant_id, each.route, each.provider, each.model), Tally())
-        is_known = each.input_tokens is not None and each.output_tokens is not None
-        asked.counts.update(
-            {
-                "attempts": 1,
-                "input_tokens": each.input_tokens or 0,
-                "output_tokens": each.output_tokens or 0,
-                "unknown_usage": 0 if is_known else 1,
-            }
-        )
-        if each.error:
-            asked.errors[each.error] += 1
+        _count_attempt(each, asked)
+
+
+def _count_attempt(each: Completion, asked: Tally) -> None:
+    is_known = each.input_tokens is not None and each.output_tokens is not None
+    asked.counts.update(
+        {
+            "attempts": 1,
+            "input_tokens": each.input_tokens or 0,
+            "output_tokens": each.output_tokens or 0,
+            "unknown_usage": 0 if is_known else 1,
+        }
+    )
+    if each.error:
+        asked.errors[each.error] += 1
+    is_resting = each.error_code == RESTING
+    asked.counts["resting"] += is_resting
+    if is_resting or each.error == "limited":
+        return
+    if each.first_delta_ms is not None:
+        asked.counts["attempt_first_delta_ms"] += each.first_delta_ms
+        _put(asked.attempt_first_delta_buckets, each.first_delta_ms)
+    if each.total_ms is not None:
+        asked.counts["attempt_ms"] += each.total_ms
+        _put(asked.attempt_buckets, each.total_ms)
 
 
 def _add(key: Key, tally: Tally) -> None:
@@ -144,8 +163,8 @@ def _add(key: Key, tally: Tally) -> None:
         for name, count in tally.counts.items():
             setattr(row, name, getattr(row, name) + count)
         row.errors = dict(Counter(row.errors) + tally.errors)
-        _merge(row.first_delta_buckets, tally.first_delta_buckets)
-        _merge(row.duration_buckets, tally.duration_buckets)
+        for name in BUCKETS:
+            _merge(getattr(row, name), getattr(tally, name))
         row.save()
 
 

@@ -17,6 +17,7 @@ from conversations.models import Completion, CompletionStatus
 from conversations.routes import Routes
 
 PROBES_AT_ONCE = 8
+CODE_CHARS = 64
 
 
 @dataclass(slots=True)
@@ -100,6 +101,7 @@ async def ask(
         trial.cost = prices[name].cost(usage) if name in prices else Cost()
         row.status = CompletionStatus.FAILED if error else CompletionStatus.COMPLETED
         row.finish, row.error = trial.finish or "", error.kind if error else ""
+        row.error_code = error.code[:CODE_CHARS] if error and error.code else ""
         row.request_id = (request_id or "")[:128]
         row.input_tokens, row.output_tokens = usage.input_tokens, usage.output_tokens
         row.cached_input_tokens, row.reasoning_tokens = usage.cached_input_tokens, usage.reasoning_tokens

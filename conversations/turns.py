@@ -57,6 +57,7 @@ class CompletionEnd:
     usage: Usage
     finish: str = ""
     error: str = ""
+    error_code: str = ""
     request_id: str = ""
     first_delta_ms: int | None = None
     total_ms: int | None = None
@@ -217,6 +218,7 @@ class Asking:
             usage=usage,
             finish=finished.finish if finished else "",
             error=error.kind if error else "",
+            error_code=((error and error.code) or "")[:64],
             request_id=(request_id or "")[:128],
             first_delta_ms=attempt.first_delta_ms,
             total_ms=int((time.monotonic() - attempt.started) * 1000),
@@ -249,13 +251,14 @@ async def _close_unasked(preparing: asyncio.Future[windows.Prepared]) -> None:
 def close_completion(end: CompletionEnd) -> None:
     """Write the end of a completion, once."""
     statements.execute(
-        "UPDATE conversations_completion SET status = %s, finish = %s, error = %s, request_id = %s,"
-        " input_tokens = %s, output_tokens = %s, cached_input_tokens = %s, reasoning_tokens = %s,"
+        "UPDATE conversations_completion SET status = %s, finish = %s, error = %s, error_code = %s,"
+        " request_id = %s, input_tokens = %s, output_tokens = %s, cached_input_tokens = %s, reasoning_tokens = %s,"
         " usage_kind = %s, first_delta_ms = %s, total_ms = %s WHERE id = %s AND status = 'running'",
         [
             end.status,
             end.finish,
             end.error,
+            end.error_code,
             end.request_id,
             end.usage.input_tokens,
             end.usage.output_tokens,

@@ -16,7 +16,8 @@ class Completion(models.Model):
     """One attempt at one target, written before its request.
 
     `turn` is null for what no visitor asked (tests from the terminal). Counts of None are unknown,
-    `usage_kind` says whether the others are exact or estimated. `error` is an ErrorKind or empty.
+    `usage_kind` says whether the others are exact or estimated. `error` is an ErrorKind or empty,
+    `error_code` the service's own word for it, or ours where we did not ask (`resting`: open breaker).
     """
 
     id = IdField(primary_key=True, default=new_id, editable=False)
@@ -33,6 +34,7 @@ class Completion(models.Model):
     )
     finish = models.CharField(max_length=16, blank=True)
     error = models.CharField(max_length=32, blank=True)
+    error_code = models.CharField(max_length=64, blank=True)
     request_id = models.CharField(max_length=128, blank=True)
     input_tokens = models.PositiveIntegerField(null=True, blank=True)
     output_tokens = models.PositiveIntegerField(null=True, blank=True)

@@ -8,7 +8,8 @@ class HourlyCounter(models.Model):
 
     Turns are counted where they ended: at the model that was asked last, or at "" when none was.
     Attempts, their errors {ErrorKind: count} and tokens are counted at the model that was asked.
-    `unknown_usage` counts the attempts whose tokens are not known and so not in the sums. The
+    `unknown_usage` counts the attempts whose tokens are not known and so not in the sums, `resting`
+    those that an open breaker refused; times of attempts are of those that left the house. The
     buckets are counts by `counters.BOUNDS_MS`, the last one for everything above.
     """
 
@@ -31,6 +32,11 @@ class HourlyCounter(models.Model):
     input_tokens = models.PositiveBigIntegerField(default=0)
     output_tokens = models.PositiveBigIntegerField(default=0)
     unknown_usage = models.PositiveIntegerField(default=0)
+    resting = models.PositiveIntegerField(default=0)
+    attempt_first_delta_ms = models.PositiveBigIntegerField(default=0)
+    attempt_first_delta_buckets = models.JSONField(default=list)
+    attempt_ms = models.PositiveBigIntegerField(default=0)
+    attempt_buckets = models.JSONField(default=list)
 
     first_delta_ms = models.PositiveBigIntegerField(default=0)
     first_delta_buckets = models.JSONField(default=list)

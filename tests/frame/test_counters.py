@@ -56,6 +56,34 @@ def test_an_error_is_counted_at_the_model_that_made_it() -> None:
 
 
 @pytest.mark.django_db
+def test_times_of_attempts_are_kept_at_their_model_those_that_never_left_apart() -> None:
+    refused = {"status": "failed", "error": "unavailable", "error_code": "resting", "total_ms": 0}
+    limited = {"status": "failed", "error": "limited", "total_ms": 5000}
+    record(
+        ended_turn(
+            attempts=(
+                {"model": "a", "total_ms": 30_000, "error": "timeout"},
+                {"model": "b", **refused},
+                {"model": "b", **limited},
+                {"model": "c", "first_delta_ms": 350, "total_ms": 1800},
+                {"model": "c", "total_ms": 70, "error": "server"},
+            )
+        )
+    )
+
+    slow, resting, well = (HourlyCounter.objects.get(model=model) for model in "abc")
+
+    assert (slow.attempt_ms, sum(slow.attempt_buckets), slow.attempt_first_delta_buckets) == (30_000, 1, [])
+    assert (resting.attempts, resting.resting, resting.attempt_ms, resting.attempt_buckets) == (2, 1, 0, [])
+    assert resting.errors == {"unavailable": 1, "limited": 1}
+    assert (well.attempt_first_delta_ms, sum(well.attempt_first_delta_buckets)) == (350, 1)
+    assert (well.attempt_ms, sum(well.attempt_buckets), well.resting) == (1870, 2, 0)
+    assert counters.quantile_ms(counters.total([slow, well]).attempt_buckets, 0.99) == pytest.approx(
+        31_500, rel=0.05
+    )
+
+
+@pytest.mark.django_db
 def test_a_turn_that_asked_nobody_is_counted_too() -> None:
     record(ended_turn(status=TurnStatus.FAILED, attempts=(), first_delta_ms=None))
 
