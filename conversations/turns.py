@@ -253,7 +253,8 @@ def close_completion(end: CompletionEnd) -> None:
     statements.execute(
         "UPDATE conversations_completion SET status = %s, finish = %s, error = %s, error_code = %s,"
         " request_id = %s, input_tokens = %s, output_tokens = %s, cached_input_tokens = %s,"
-        " reasoning_tokens = %s, usage_kind = %s, first_delta_ms = %s, total_ms = %s WHERE id = %s AND status = 'running'",
+        " reasoning_tokens = %s, usage_kind = %s, first_delta_ms = %s, total_ms = %s"
+        " WHERE id = %s AND status = 'running'",
         [
             end.status,
             end.finish,
