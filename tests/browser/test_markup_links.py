@@ -75,7 +75,7 @@ REFUSED = (
     "javascript:alert(1)", "JAVASCRIPT:x", "java&#x0A;script:x", r"java\script:x", "&#106;avascript:x",
     "data:text/html,x", "vbscript:x", "file:///etc/passwd", "blob:x", "filesystem:x", "about:blank",
     "view-source:x", "intent://x", "chrome://settings", "ws://x.example", "/own", "own", "//x.example",
-    "#part", "?query", "", "x.example", "https://", "mailto:",
+    "#part", "?query", "", "x.example", "https://", "mailto:", "https://*.example", "https://a%2ab",
 )  # fmt: skip
 
 

@@ -57,6 +57,7 @@ def test_random_cuts_end_in_the_same_nodes_and_touch_nothing_that_is_closed(
     markup: MarkupPage, most_pieces: int, rounds: int
 ) -> None:
     assert markup.call("streamAtRandom", most_pieces, most_pieces + rounds, most_pieces) == []
+    assert (markup.foreign, markup.surprises, markup.page.evaluate("window.__ran ?? []")) == ([], [], [])
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8])

@@ -4,6 +4,7 @@ import { unescapeText } from "./entities.js";
 
 const SCHEMES = new Set(["http:", "https:", "mailto:", "tel:"]);
 const ADDRESS_MAX = 2000; // what browsers and mail programs agree on
+const HOST = /^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])$/; // browsers do not agree on what other characters in a host mean
 const PRINTABLE_ASCII = /^[\x21-\x7e]+$/;
 
 /**
@@ -21,6 +22,7 @@ export function readTarget(address) {
   const url = address.length <= ADDRESS_MAX ? parse(address) : null;
   if (!url || !SCHEMES.has(url.protocol)) return null;
   if (!url.protocol.startsWith("http")) return url.pathname ? { href: url.href, host: null, place: url.pathname } : null;
+  if (!HOST.test(url.hostname)) return null;
   const host = url.host === globalThis.location?.host ? null : url.host;
   return { href: url.href, host, place: host };
 }

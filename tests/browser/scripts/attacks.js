@@ -34,7 +34,7 @@ function surroundings() {
 }
 
 /** What is wrong inside a message. @param {HTMLElement} container @returns {string[]} */
-function violations(container) {
+export function violations(container) {
   const wrong = [];
   for (const element of container.querySelectorAll("*")) {
     if (!ALLOWED.has(element.localName) || element.namespaceURI !== "http://www.w3.org/1999/xhtml") wrong.push(`element ${element.localName}`);
@@ -55,7 +55,7 @@ function linkViolations(link) {
   if (!SCHEMES.includes(url.protocol)) wrong.push(`link to ${link.href}`);
   if (link.rel !== "noopener noreferrer nofollow" || link.target !== "_blank") wrong.push("link without its guards");
   const isForeign = url.protocol.startsWith("http") && url.host !== location.host;
-  if (isForeign && !link.textContent.includes(url.host)) wrong.push(`link that hides ${url.host}`);
+  if (isForeign && !link.textContent.toLowerCase().includes(url.host)) wrong.push(`link that hides ${url.host}`);
   return wrong;
 }
 

@@ -1,6 +1,6 @@
 // What the tests of `markup.js` call in the page.
 
-import { attack } from "./attacks.js";
+import { attack, violations } from "./attacks.js";
 import { growAnswer, startAnswer, storm } from "./costs.js";
 import { labels, newContainer } from "./messages.js";
 import { randomCuts, randomFrom, randomText } from "./random_text.js";
@@ -129,6 +129,7 @@ function streamAndCompare(deltas) {
       const isColumn = attributeName === "class" && target.matches("th, td"); // it learns from its first cell
       return !isColumn && (closed.has(target) || closed.has(target.parentElement));
     });
+    wrong.push(...violations(container));
     if (changed) wrong.push(`closed element changed: ${changed.target.outerHTML ?? changed.target.data}`);
   };
   for (const delta of deltas) watch(() => growing.append(delta));

@@ -9,6 +9,7 @@ const PIECES = [
   "&amp;", "&lt;", "&", "&#", "&#x41;", ";", "&nbsp;", "- ", "\n- ", "\n* ", "\n+ x", "\n1. ", "\n2) ", "1", ". ", "\n10. ", "\n- [ ] ", "\n- [x] do",
   "\n> ", ">", "\n>> ", "\n# ", "\n## Title ##", "#", "\n---\n", "\n***\n", "---", "\n===\n", "|", " | ", "\n| a | b |\n|---|--:|\n", "\n| 1 | 2 |",
   "\n|---|\n", "\na | b\n- | -\n", "\n:-", "-|-", "**bold** ", "*it* ", "`code` ", "**重要**。", "\0", "'", '"', "title\")", " 'x')", "!", "=",
+  "<img src=x onerror=top.__xssRan(1)>", "[x](javascript:top.__xssRan(2))", "![x](https://tracker.invalid/x.gif)", "<javascript:top.__xssRan(3)>",
 ];
 
 /** A small generator of numbers in [0, 1). @param {number} seed */
