@@ -15,7 +15,7 @@ from pathlib import Path
 
 from chatbot.configfile import LOCAL, ModelRow, ProviderRow, Reading, RouteRow, StepRow
 from chatbot.prices import Prices
-from chatbot.providers import registry
+from chatbot.providers import breaker, registry
 from chatbot.providers.base import CallLimits, Gate, OpenGate, Provider, ServiceSettings, Target
 from chatbot.providers.fallback import Route, Step, WeightedTarget
 from chatbot.providers.messages import Parameters
@@ -64,6 +64,18 @@ class Config:
     def needs_local(self) -> bool:
         """Whether any route has to be answered by the model on this machine."""
         return any(self.steps(route) == (((LOCAL, 1.0),),) for route in self.routes.values())
+
+    def health_keys(self) -> dict[str, str]:
+        """Where the processes keep what they know of each model's health, by name; see `health.load`."""
+        return {
+            row.name: breaker.key(
+                row.name,
+                provider=row.provider,
+                model=row.model,
+                address=self.providers[row.provider].settings.base_url,
+            )
+            for row in self.models.values()
+        }
 
     def steps(self, route: RouteRow) -> tuple[StepRow, ...]:
         """The steps of `route` that are configured; `local` alone if it is listed and nothing else is."""

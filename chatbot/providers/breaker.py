@@ -257,6 +257,11 @@ class Breakers:
 
 
 def key_of(target: Target) -> str:
-    """Where a target's health stands: shared by those who mean the same model at the same address."""
-    meant = f"{target.provider.name} {target.model} {target.address}"
-    return f"breaker:{target.name}:{hashlib.blake2s(meant.encode(), digest_size=6).hexdigest()}"
+    """Where a target's health stands."""
+    return key(target.name, provider=target.provider.name, model=target.model, address=target.address)
+
+
+def key(row: str, *, provider: str, model: str, address: str) -> str:
+    """Where the health of a model row stands: shared by those who mean the same model at the same address."""
+    meant = hashlib.blake2s(f"{provider} {model} {address}".encode(), digest_size=6)
+    return f"breaker:{row}:{meant.hexdigest()}"

@@ -3,12 +3,14 @@
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from chatbot.config import LOCAL, Config
+from chatbot.providers.breaker import RESTING
+from chatbot.providers.health import UNKNOWN, Health
 from conversations.models import Completion, CompletionStatus
 from conversations.pages import numbers
 
@@ -50,11 +52,15 @@ class Attempt:
     error: str
     first_delta_ms: int | None
     started_at: datetime
+    total_ms: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """One row of the table. `kind` is the badge's class, `failing_since` set when nothing answers."""
+    """One row of the table. `kind` is the badge's class, `failing_since` set when nothing answers; times
+    are medians."""
 
     name: str
     provider: str
@@ -65,29 +71,49 @@ class ModelState:
     answers: int
     errors: int
     first_delta_ms: float | None
+    total_ms: float | None = None
+    tokens: int = 0
     failing_since: datetime | None = None
 
     @property
     def wait(self) -> str:
-        """The median time to the first word; empty when none came."""
+        """The time to the first word; empty when none came."""
         return "" if self.first_delta_ms is None else numbers.seconds(self.first_delta_ms)
+
+    @property
+    def total(self) -> str:
+        """The time of a whole answer; empty when there was none."""
+        return "" if self.total_ms is None else numbers.seconds(self.total_ms)
+
+    @property
+    def spent(self) -> str:
+        """Tokens read and written."""
+        return numbers.count(self.tokens)
 
 
 def recent_attempts(now: datetime) -> list[Attempt]:
-    """Return the attempts of the last minutes, newest first, at most MOST_ATTEMPTS."""
-    rows = Completion.objects.filter(started_at__gte=now - RECENT).order_by("-started_at")
-    fields = ("provider", "model", "status", "error", "first_delta_ms", "started_at")
+    """Return the attempts of the last minutes, newest first, at most MOST_ATTEMPTS. Those that an open
+    breaker refused say nothing of the model."""
+    rows = Completion.objects.filter(started_at__gte=now - RECENT).exclude(error_code=RESTING)
+    rows = rows.order_by("-started_at")
+    fields = (
+        "provider", "model", "status", "error", "first_delta_ms", "started_at", "total_ms", "input_tokens",
+        "output_tokens",
+    )  # fmt: skip
     return [Attempt(*row) for row in rows.values_list(*fields)[:MOST_ATTEMPTS]]
 
 
-def model_states(config: Config, attempts: Iterable[Attempt]) -> list[ModelState]:
-    """Return the state of every model some route lists, in config.yaml's order."""
+def model_states(
+    config: Config, attempts: Iterable[Attempt], healths: Mapping[str, Health]
+) -> list[ModelState]:
+    """Return the state of every model some route lists, in config.yaml's order. `healths` are what the
+    breakers know, by name."""
     by_model: dict[tuple[str, str], list[Attempt]] = {}
     for attempt in attempts:
         by_model.setdefault((attempt.provider, attempt.model), []).append(attempt)
     listed = {name for route in config.routes.values() for step in route.steps for name, _weight in step}
     return [
-        _state(config, name, by_model.get((row.provider, row.model), []))
+        _state(config, name, by_model.get((row.provider, row.model), []), healths.get(name, UNKNOWN))
         for name, row in sorted(config.models.items(), key=lambda pair: pair[0] == LOCAL)
         if name in listed
     ]
@@ -98,13 +124,18 @@ def error_words(kind: str) -> str:
     return str(ERRORS.get(kind, kind))
 
 
-def _state(config: Config, name: str, attempts: Sequence[Attempt]) -> ModelState:
+def _state(config: Config, name: str, attempts: Sequence[Attempt], health: Health) -> ModelState:
     """`attempts` are this model's, newest first."""
     row = config.models[name]
     provider = config.providers[row.provider]
     ended = [each for each in attempts if each.status != CompletionStatus.RUNNING]
     failed = [each for each in ended if each.error]
     waits = [each.first_delta_ms for each in ended if each.first_delta_ms is not None]
+    totals = [
+        each.total_ms
+        for each in ended
+        if each.status == CompletionStatus.COMPLETED and each.total_ms is not None
+    ]
     in_a_row = next((index for index, each in enumerate(ended) if not each.error), len(ended))
     kind, icon, state, reason = "good", "check", _("Healthy"), ""
     failing_since = None
@@ -112,6 +143,9 @@ def _state(config: Config, name: str, attempts: Sequence[Attempt]) -> ModelState
         kind, icon, state, reason = "", "", _("Standing by"), ""
     elif provider.absent is not None:
         kind, icon, state, reason = "", "", _("Not set up"), provider.absent
+    elif health.resting_since is not None:
+        kind, icon, state, reason = "bad", "bolt", _("Not answering"), error_words(health.kind)
+        failing_since = datetime.fromtimestamp(health.resting_since, UTC)
     elif in_a_row >= NOT_ANSWERING:
         kind, icon, state, reason = "bad", "bolt", _("Not answering"), error_words(failed[0].error)
         failing_since = ended[in_a_row - 1].started_at
@@ -131,5 +165,7 @@ def _state(config: Config, name: str, attempts: Sequence[Attempt]) -> ModelState
         answers=sum(each.status == CompletionStatus.COMPLETED for each in ended),
         errors=len(failed),
         first_delta_ms=statistics.median(waits) if waits else None,
+        total_ms=statistics.median(totals) if totals else None,
+        tokens=sum((each.input_tokens or 0) + (each.output_tokens or 0) for each in ended),
         failing_since=failing_since,
     )

@@ -1,7 +1,7 @@
 """What the console's front page tells: what needs attention, today's figures, models and processes."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -15,6 +15,9 @@ from django.utils.translation import ngettext
 
 from chatbot import config, presence
 from chatbot.config import Config, ConfigError
+from chatbot.providers import health
+from chatbot.providers.health import Health
+from chatbot.sharing import SharedState
 from chatbot.state import State
 from conversations import counters
 from conversations.models import UNFINISHED, HourlyCounter, OutboxEntry, Turn
@@ -38,10 +41,13 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """How many of each kind there are, and what waits in Redis; None throughout when Redis is away."""
+    """How many of each kind there are, and what waits in Redis; None throughout when Redis is away.
+
+    `healths` are what they know of the models, by name."""
 
     here: dict[str, int] | None
     queued: dict[str, int] | None
+    healths: Mapping[str, Health]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +79,10 @@ def read() -> Overview:
     rows = _counters(now)
     attempts = recent_attempts(now)
     waiting = _waiting(now)
-    processes = _processes()
-    running = Turn.objects.filter(status__in=UNFINISHED).count()
     loaded, mistakes = _config()
-    states = model_states(loaded, attempts) if loaded else []
+    processes = _processes(loaded.health_keys() if loaded else {})
+    running = Turn.objects.filter(status__in=UNFINISHED).count()
+    states = model_states(loaded, attempts, processes.healths) if loaded else []
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     items = [
         *attention.of_config(loaded, mistakes),
@@ -112,10 +118,15 @@ def _waiting(now: datetime) -> Waiting:
 
 
 @async_to_sync
-async def _processes() -> Processes:
+async def _processes(health_keys: Mapping[str, str]) -> Processes:
     state = State(settings.REDIS_URL)
     try:
-        return Processes(await presence.count(state, (WEB, *QUEUES)), await presence.queued(state, QUEUES))
+        stored = await SharedState(state).read(list(health_keys.values())) if health_keys else None
+        return Processes(
+            await presence.count(state, (WEB, *QUEUES)),
+            await presence.queued(state, QUEUES),
+            {name: health.load(one) for name, one in zip(health_keys, stored or (), strict=False)},
+        )
     finally:
         await state.aclose()
 

@@ -5,6 +5,7 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
@@ -12,7 +13,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
-from chatbot import presence
+from chatbot import config, presence
+from chatbot.providers.health import Health
+from chatbot.sharing import SharedState
 from chatbot.state import State
 from conversations import tasks
 from conversations.models import OutboxEntry
@@ -62,9 +65,28 @@ def test_a_quiet_house_says_so(staff: Client, redis_server: RedisServer) -> None
     assert "Hello, Mei Lin" in text
     assert "Everything is running." in text
     assert "Nothing needs you right now." in text
-    assert "gpt-5-mini openai Not asked lately 0 – 0" in text
+    assert "gpt-5-mini openai Not asked lately 0 – – 0 0" in text
     assert "Web processes 0 turns are running 1 running" in text
     assert "Tasks that should be done None waits" in text
+
+
+def test_an_open_breaker_is_told_by_whoever_is_asked(staff: Client, redis_server: RedisServer) -> None:
+    all_here(redis_server)
+
+    async def rest() -> None:
+        state = State(redis_server.url)
+        known = config.load(settings.CONFIG_FILE, {})
+        resting = Health(resting_since=timezone.now().timestamp(), kind="timeout")
+        await SharedState(state).swap(known.health_keys()["quick"], None, resting.dump(), ttl_s=60)
+        await state.aclose()
+
+    asyncio.run(rest())
+
+    text = text_of(staff.get("/console/").content)
+
+    assert "gpt-5-mini openai Not answering no answer in time" in text
+    assert "gpt-5-mini is not answering" in text
+    assert "Its visitors are served by deepseek-chat" in text
 
 
 def test_todays_turns_are_counted(staff: Client, redis_server: RedisServer) -> None:

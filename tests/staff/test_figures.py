@@ -1,6 +1,7 @@
 """Figures, sparklines and the states of models: pure functions of counts and attempts."""
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 
@@ -8,6 +9,7 @@ import pytest
 
 from chatbot.config import Config, load
 from chatbot.providers.errors import ErrorKind
+from chatbot.providers.health import Health
 from conversations.counters import Tally
 from conversations.models import Assistant, HourlyCounter
 from conversations.pages import attention, figures, model_states, numbers
@@ -133,8 +135,11 @@ def attempts(*errors: str, first_delta_ms: int | None = 600, model: str = "gpt-5
     ]  # fmt: skip
 
 
-def state(config: Config, name: str, found: list[Attempt]) -> ModelState:
-    return next(each for each in model_states.model_states(config, found) if each.name == name)
+def state(
+    config: Config, name: str, found: list[Attempt], healths: Mapping[str, Health] | None = None
+) -> ModelState:
+    states = model_states.model_states(config, found, healths or {})
+    return next(each for each in states if each.name == name)
 
 
 @pytest.mark.parametrize(
@@ -168,8 +173,29 @@ def test_a_failing_model_says_why_since_when_and_who_answers(config: Config) -> 
     )
 
 
+def test_a_model_whose_breaker_is_open_does_not_answer(config: Config) -> None:
+    resting = Health(resting_since=(NOW - timedelta(minutes=1)).timestamp(), kind="unavailable")
+
+    found = state(config, "gpt-5-mini", attempts("", ""), {"quick": resting})
+
+    assert (found.state, found.reason, found.kind) == ("Not answering", "no connection", "bad")
+    assert found.failing_since == NOW - timedelta(minutes=1)
+
+
+def test_times_are_medians_and_tokens_a_sum(config: Config) -> None:
+    found = [
+        Attempt("openai", "gpt-5-mini", "completed", "", 300, NOW, total_ms, 100, 20)
+        for total_ms in (900, 1500, 8000)
+    ]
+    failed = Attempt("openai", "gpt-5-mini", "failed", "timeout", None, NOW, 30_000)
+
+    row = state(config, "gpt-5-mini", [*found, failed])
+
+    assert (row.wait, row.total, row.spent) == ("0.3 s", "1.5 s", "360")
+
+
 def test_models_without_a_key_or_a_route_are_told_apart(config: Config) -> None:
-    states = model_states.model_states(config, [])
+    states = model_states.model_states(config, [], {})
 
     assert [each.name for each in states] == [
         "gpt-5-mini",
