@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from tests.bench.benchmarks.gate import gate
 from tests.bench.benchmarks.history import history
 from tests.bench.benchmarks.idle import idle
 from tests.bench.benchmarks.many import many
@@ -19,4 +20,5 @@ BENCHMARKS: dict[str, Callable[[Stage], None]] = {
     "idle": idle,
     "history": history,
     "parse": parse,
+    "gate": gate,
 }
