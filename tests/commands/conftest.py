@@ -62,7 +62,7 @@ def terminal(configured: Callable[[str], None], transactional_db: None) -> Termi
     def run(*words: Any) -> Printed:
         out, err, code = StringIO(), StringIO(), 0
         try:
-            skip = {} if words[0] == "check" else {"skip_checks": True}
+            skip: dict[str, Any] = {} if words[0] == "check" else {"skip_checks": True}
             call_command(*map(str, words), stdout=out, stderr=err, **skip)
         except SystemExit as end:
             code = int(end.code or 0)
