@@ -24,6 +24,7 @@ class Tab:
     """A visitor's tab at one process; `view` is what it shows."""
 
     def __init__(self, process: Process, *, address: str = "192.0.2.7") -> None:
+        self.process = process
         self.socket = WebsocketCommunicator(process.serve, "/ws/chat/")
         self.socket.scope["client"] = [address, 4711]
         self.frames: list[Frame] = []
