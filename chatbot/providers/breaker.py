@@ -146,6 +146,7 @@ class Breaker:
         failure = Failure(
             kind=error.kind,
             hung=has_hung and self._heard_at <= course.heard_at,  # and nobody else has heard it since
+            is_probe=course.is_probe,
             run=course.run,
             run_since=course.run_since,
             rest_s=error.retry_after_s or 0.0,
@@ -153,7 +154,7 @@ class Breaker:
         answers = self._answers * 0.5 ** ((now - self._answers_at) / health.HALF_LIFE_S)
         answers -= 1 if course.is_answered else 0
         self._answers = 0.0
-        self._change(lambda known: known.counted(now, answers).failed(now, failure, began_at=course.began_at))
+        self._change(lambda known: known.counted(now, answers).failed(now, failure))
 
     async def _claim(self, now: float) -> bool:
         """Whether this process may send the probe that is due, or none is needed any more."""

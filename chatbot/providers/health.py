@@ -26,6 +26,7 @@ class Failure:
 
     kind: str
     hung: bool = False
+    is_probe: bool = False
     run: int = 0
     run_since: float = 0.0
     rest_s: float = 0.0
@@ -57,11 +58,11 @@ class Health:
         aged = self._aged(now)
         return replace(aged, answers=max(0.0, aged.answers + answers))
 
-    def failed(self, now: float, failure: Failure, *, began_at: float) -> "Health":
-        """A call failed."""
+    def failed(self, now: float, failure: Failure) -> "Health":
+        """A call failed. While a target rests only its probes say anything new."""
         if self.resting_since is not None:
-            if began_at < self.resting_since:
-                return self  # it had begun before
+            if not failure.is_probe:
+                return self
             rest_s = min(max(self.rest_s * 2, failure.rest_s), LONGEST_REST_S)
             return replace(self, rest_s=rest_s, probe_at=now + rest_s, kind=failure.kind)
         aged = self._aged(now)

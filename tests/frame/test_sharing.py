@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from chatbot.providers import health
 from chatbot.providers.allowances import Allowances
 from chatbot.providers.base import CallLimits
+from chatbot.providers.errors import TimedOut, TryLater
 from chatbot.providers.gate import SharedGate
 from chatbot.providers.scripted import Scripted, Wait, says
 from chatbot.providers.shared import LEASE_S, Ask
@@ -155,3 +157,54 @@ async def test_processes_keep_within_a_limit_together_and_lose_no_place(states: 
 
     assert most == 6
     assert not running
+
+
+async def test_what_one_process_found_out_the_others_know_within_a_second_or_so(states: States) -> None:
+    service = Scripted([TimedOut("first", "It hangs.")], says("Well."))
+    target = target_of(service)
+    one, other = SharedGate(states()), SharedGate(states())
+
+    async def call(gate: SharedGate) -> None:
+        async with gate.admit(target, QUESTION, within_s=10) as call:
+            async for _ in service.stream(QUESTION, target=call.target):
+                call.began()
+
+    async with other.admit(target, QUESTION, within_s=10) as idle:
+        idle.began()
+    await asyncio.sleep(0.01)
+    with pytest.raises(TimedOut):
+        await call(one)
+    async with asyncio.timeout(5):
+        while not other.breakers.all[0].is_resting:
+            await asyncio.sleep(0.01)
+    with pytest.raises(TryLater, match="rests after failures"):
+        await call(other)
+
+    kept = health.load(await stored(states(), other.breakers.all[0].key))
+    assert kept.resting_since is not None
+    assert kept.kind == "timeout"
+    for gate in (one, other):
+        await gate.aclose()
+
+
+async def stored(shared: SharedState, key: str) -> bytes | None:
+    found = await shared.read([key])
+    return found[0] if found else None
+
+
+async def test_failures_of_many_processes_add_up_whoever_writes_first(states: States) -> None:
+    target = target_of(Scripted(says("x")))
+    gates = [SharedGate(states()) for _ in range(3)]
+
+    async def fail(gate: SharedGate) -> None:
+        with pytest.raises(TryLater):
+            async with gate.admit(target, QUESTION, within_s=10):
+                raise TryLater("server", "No.")
+
+    for _ in range(3):
+        await asyncio.gather(*(fail(gate) for gate in gates))
+    for gate in gates:
+        await gate.aclose()
+
+    known = health.load(await stored(states(), gates[0].breakers.all[0].key))
+    assert (known.run, known.resting_since) == (9, None)

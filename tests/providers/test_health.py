@@ -7,6 +7,7 @@ from chatbot.providers.health import HANGING_REST_S, LONGEST_REST_S, REST_S, UNK
 
 BAD = Failure(kind="server")
 HUNG = Failure(kind="timeout", hung=True)
+PROBE = Failure(kind="server", is_probe=True)
 
 
 def after(*story: tuple[float, str]) -> Health:
@@ -16,7 +17,7 @@ def after(*story: tuple[float, str]) -> Health:
         if what == "+":
             known = known.answered(at, began_at=at)
         else:
-            known = known.failed(at, HUNG if what == "h" else BAD, began_at=at)
+            known = known.failed(at, HUNG if what == "h" else BAD)
     return known
 
 
@@ -45,7 +46,7 @@ def test_under_any_traffic_a_dead_target_rests_within_ten_seconds() -> None:
         known, now = after(*((at * gap_s, "+") for at in range(int(30 / gap_s)))), 30.0
         while known.resting_since is None:
             now += gap_s
-            known = known.failed(now, BAD, began_at=now).failed(now + 0.3, BAD, began_at=now)
+            known = known.failed(now, BAD).failed(now + 0.3, BAD)
         assert now - 30.0 <= 10.0, gap_s
 
 
@@ -54,11 +55,17 @@ def test_each_failed_probe_doubles_the_rest_up_to_a_bound() -> None:
     rests = [known.probe_at - 3]
     for _ in range(3):
         now = known.probe_at
-        known = known.probed(now).failed(now + 0.1, BAD, began_at=now)
+        known = known.probed(now).failed(now + 0.1, PROBE)
         rests.append(known.probe_at - now - 0.1)
 
     assert rests == pytest.approx([REST_S, 2 * REST_S, LONGEST_REST_S, LONGEST_REST_S])
     assert after((0, "h")).probe_at == HANGING_REST_S
+
+
+def test_calls_that_knew_nothing_of_the_rest_do_not_prolong_it() -> None:
+    known = after((0, "-"), (1, "-"), (3, "-"))
+
+    assert known.failed(3.2, BAD) == known
 
 
 def test_while_a_probe_is_out_the_next_one_waits_its_turn() -> None:
@@ -78,7 +85,7 @@ def test_the_first_word_of_a_probe_ends_the_rest_and_an_older_calls_does_not() -
 def test_a_service_asks_for_a_longer_rest_and_gets_it_within_the_bound() -> None:
     def rest_s(asked_s: float) -> float:
         known = after((0, "-"), (1, "-"))
-        return known.failed(3, Failure(kind="rate_limit", rest_s=asked_s), began_at=3).rest_s
+        return known.failed(3, Failure(kind="rate_limit", rest_s=asked_s)).rest_s
 
     assert [rest_s(1), rest_s(12), rest_s(3600)] == [REST_S, 12, LONGEST_REST_S]
 
@@ -89,7 +96,7 @@ def test_answers_that_break_off_leave_the_run_as_it_was() -> None:
         before = known
         known = known.answered(at, began_at=at).counted(at, -1)
         known = known.failed(
-            at + 1, Failure(kind="incomplete_stream", run=before.run, run_since=before.run_since), began_at=at
+            at + 1, Failure(kind="incomplete_stream", run=before.run, run_since=before.run_since)
         )
 
     assert known.resting_since == 11.0
