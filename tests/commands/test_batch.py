@@ -16,8 +16,10 @@ import pytest
 
 from chatbot.providers.errors import of_kind
 from conversations import batches
-from conversations.batches import Batch, Journal, Line, NotAJournalError, Progress, read_line, read_lines
+from conversations.batches import Batch, Progress, read_lines
+from conversations.journal import Journal, NotAJournalError
 from conversations.models import Completion
+from conversations.requestlines import MOST_LINE_BYTES, Line, read_line
 from conversations.trials import Trial
 from tests import scale
 from tests.commands.conftest import CONFIG, Terminal
@@ -127,7 +129,7 @@ def test_parameters_reach_the_model() -> None:
         ({"question": "x", "parameters": {"stop": "END"}}, "cannot be"),
         ({"question": "x", "parameters": {"json": "yes"}}, "cannot be"),
         ({"question": "x", "parameters": {"reasoning_effort": "much"}}, "cannot be"),
-        (b'{"question": "' + b"x" * batches.MOST_LINE_BYTES + b'"}', "longer than 16 MB"),
+        (b'{"question": "' + b"x" * MOST_LINE_BYTES + b'"}', "longer than 16 MB"),
     ],
     ids=lambda value: None if isinstance(value, str) else str(value)[:60],
 )

@@ -9,8 +9,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 
 from conversations import batches, trials
-from conversations.batches import Batch, Journal, NotAJournalError, Progress
+from conversations.batches import Batch, Progress
 from conversations.bookings import Bookings
+from conversations.journal import Journal, NotAJournalError
 from conversations.management import terminal
 from conversations.routes import Routes
 
