@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
-LOST_CONNECTION = r"WebSocket connection to '.*' failed"
+LOST_CONNECTION = r"WebSocket connection to '.*' failed|ERR_INTERNET_DISCONNECTED"
 
 
 @dataclass

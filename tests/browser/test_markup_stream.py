@@ -43,6 +43,19 @@ ENDLESS_WORDS = ["aaaa", "www.", "a@"]
 """They have no place to go on from, and are read again with each delta: 0.1 ms for 20 000 characters."""
 
 
+ONCE_WRONG = [
+    "# &#x41;_@p.example\nh",
+    "[*-*![]()](https://d.example)3",
+    "***&****]\n",
+    "***a**。**b**c",
+    "**a****!",
+    "- [x] do",
+    "(see https://d.example/x). |",
+    f"[``a [x](/y) {'b' * 100}``]()",
+    f"_x {'w' * 1965} https://b.example/c____&_>",
+]
+
+
 @pytest.fixture(scope="module")
 def markup(browser: Browser) -> Iterator[MarkupPage]:
     with open_markup_page(browser) as page:
@@ -58,6 +71,11 @@ def test_random_cuts_end_in_the_same_nodes_and_touch_nothing_that_is_closed(
 ) -> None:
     assert markup.call("streamAtRandom", most_pieces, most_pieces + rounds, most_pieces) == []
     assert (markup.foreign, markup.surprises, markup.page.evaluate("window.__ran ?? []")) == ([], [], [])
+
+
+@pytest.mark.parametrize("text", ONCE_WRONG, ids=lambda text: text[:20])
+def test_what_random_texts_have_found_stays_right(markup: MarkupPage, text: str) -> None:
+    assert markup.call("streamAndCompare", list(text)) == []
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8])
