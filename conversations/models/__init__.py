@@ -1,6 +1,15 @@
 """The tables, a file a subject."""
 
 from conversations.models.assistant import Assistant, PromptVersion
+from conversations.models.budgets import (
+    Budget,
+    BudgetAlert,
+    BudgetChange,
+    BudgetPeriod,
+    BudgetScope,
+    BudgetSpend,
+    Reservation,
+)
 from conversations.models.completion import Completion, CompletionStatus, HistoryWindow
 from conversations.models.conversation import (
     Conversation,
@@ -12,24 +21,39 @@ from conversations.models.conversation import (
 )
 from conversations.models.counters import HourlyCounter
 from conversations.models.ids import new_id
+from conversations.models.ledger import EntryKind, LedgerEntry, Purpose
 from conversations.models.outbox import OutboxEntry
+from conversations.models.prices import NANOS, ExchangeRate, Price
 from conversations.models.turn import UNFINISHED, Turn, TurnStatus
 from conversations.models.visitor import Visitor
 
 __all__ = [
+    "NANOS",
     "UNFINISHED",
     "Assistant",
+    "Budget",
+    "BudgetAlert",
+    "BudgetChange",
+    "BudgetPeriod",
+    "BudgetScope",
+    "BudgetSpend",
     "Completion",
     "CompletionStatus",
     "Conversation",
     "ConversationStatus",
+    "EntryKind",
+    "ExchangeRate",
     "HistoryWindow",
     "HourlyCounter",
+    "LedgerEntry",
     "LockedConversation",
     "Message",
     "MessageStatus",
     "OutboxEntry",
+    "Price",
     "PromptVersion",
+    "Purpose",
+    "Reservation",
     "Role",
     "Turn",
     "TurnStatus",

@@ -16,8 +16,9 @@ class Completion(models.Model):
     """One attempt at one target, written before its request.
 
     `turn` is null for what no visitor asked (tests from the terminal). Counts of None are unknown,
-    `usage_kind` says whether the others are exact or estimated. `error` is an ErrorKind or empty,
-    `error_code` the service's own word for it, or ours where we did not ask (`resting`: open breaker).
+    `usage_kind` says whether the others are exact or estimated; the billed ones are None
+    where all that is used is billed. `error` is an ErrorKind or empty, `error_code` the service's own
+    word for it, or ours where we did not ask (`resting`: open breaker).
     """
 
     id = IdField(primary_key=True, default=new_id, editable=False)
@@ -40,6 +41,8 @@ class Completion(models.Model):
     output_tokens = models.PositiveIntegerField(null=True, blank=True)
     cached_input_tokens = models.PositiveIntegerField(null=True, blank=True)
     reasoning_tokens = models.PositiveIntegerField(null=True, blank=True)
+    billed_input_tokens = models.PositiveIntegerField(null=True, blank=True)
+    billed_output_tokens = models.PositiveIntegerField(null=True, blank=True)
     usage_kind = models.CharField(max_length=16, default="unknown")
     started_at = models.DateTimeField(default=timezone.now)
     first_delta_ms = models.PositiveIntegerField(null=True, blank=True)
