@@ -8,7 +8,7 @@ import contextlib
 import os
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import structlog
 from django.conf import settings
@@ -43,6 +43,7 @@ CLOSE_RESTARTING = 4012
 RECONNECT_AFTER_MS = 300
 LISTENING_S = 1.0  # how long the start waits for Redis
 SAVING_S = 5.0  # what saving may take when the process ends
+_LOOK_S = 0.01
 
 
 def _process_name() -> str:
@@ -59,6 +60,7 @@ class Runner:
         self._limits = TurnLimits(state)
         self._routes = routes
         self._running: dict[str, Carrier] = {}
+        self._deeds = 0  # under way, of which a turn may come
         self._duties: list[asyncio.Task[None]] = []
         self._claim_soon = asyncio.Event()
         self.is_draining = False
@@ -91,11 +93,21 @@ class Runner:
         await self.stop()
 
     async def _until_idle(self, limit_s: float) -> None:
-        """Wait until no turn runs here, for up to `limit_s`."""
+        """Wait until no turn runs or is being begun here, for up to `limit_s`."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
-                while self._running:
-                    await asyncio.wait([each.task for each in self._running.values() if each.task])
+                while self._running or self._deeds:
+                    launched = [each.task for each in self._running.values() if each.task]
+                    await (asyncio.wait(launched) if launched else asyncio.sleep(_LOOK_S))
+
+    @contextlib.contextmanager
+    def _deed(self) -> Iterator[None]:
+        """Keep the process from ending over something that may make a turn ours."""
+        self._deeds += 1
+        try:
+            yield
+        finally:
+            self._deeds -= 1
 
     async def stop(self) -> None:
         """Give up the duties and close what they hold."""
@@ -115,7 +127,8 @@ class Runner:
 
     async def _try(self, duty: Callable[[], Awaitable[None]]) -> None:
         try:
-            await duty()
+            with self._deed():
+                await duty()
         except DatabaseError as error:
             log.warning("database away", duty=duty.__name__, error=type(error).__name__)
         except Exception:
@@ -136,19 +149,20 @@ class Runner:
         by: Tab,
     ) -> None:
         """Store a message, tell the tabs, and see to its turn. Raises as intake.accept."""
-        async with self._limits.turn(visitor_id, address) as allowance:
-            accepted = await database.run(
-                intake.accept,
-                visitor_id=visitor_id,
-                assistant_id=assistant_id,
-                conversation_id=conversation_id,
-                client_id=client_id,
-                text=text,
-                locale=locale,
-                process="" if self.is_draining else self.process,
-                refusal=allowance.refusal,
-            )
-            allowance.is_used = accepted.counts
+        with self._deed():
+            async with self._limits.turn(visitor_id, address) as allowance:
+                accepted = await database.run(
+                    intake.accept,
+                    visitor_id=visitor_id,
+                    assistant_id=assistant_id,
+                    conversation_id=conversation_id,
+                    client_id=client_id,
+                    text=text,
+                    locale=locale,
+                    process="" if self.is_draining else self.process,
+                    refusal=allowance.refusal,
+                )
+                allowance.is_used = accepted.counts
         conversation_id = accepted.conversation.id
         if accepted.begun is not None:
             self._reserve(accepted.begun)  # before anything is awaited: from here on it is ours to beat
@@ -187,15 +201,16 @@ class Runner:
 
     async def retry(self, *, visitor_id: str, turn_id: str, address: str) -> None:
         """Answer again. Raises as intake.retry."""
-        async with self._limits.turn(visitor_id, address) as allowance:
-            turn = await database.run(
-                intake.retry,
-                visitor_id=visitor_id,
-                turn_id=turn_id,
-                process="" if self.is_draining else self.process,
-                refusal=allowance.refusal,
-            )
-            allowance.is_used = True
+        with self._deed():
+            async with self._limits.turn(visitor_id, address) as allowance:
+                turn = await database.run(
+                    intake.retry,
+                    visitor_id=visitor_id,
+                    turn_id=turn_id,
+                    process="" if self.is_draining else self.process,
+                    refusal=allowance.refusal,
+                )
+                allowance.is_used = True
         self._launch(turn)
 
     async def rate(self, *, visitor_id: str, message_id: str, rating: int | None, comment: str) -> None:

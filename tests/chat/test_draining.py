@@ -2,10 +2,13 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from conversations import windows
+from conversations import intake, turns, windows
+from conversations.live import Tab as WatchingTab
 from conversations.models import Completion, Turn
 from tests.chat.cast import Tab
 from tests.chat.conftest import Tabs
@@ -200,3 +203,82 @@ async def test_an_answer_that_was_just_becoming_visible_goes_to_another_process(
 
     assert elsewhere.shown[-1] == ("assistant", "final", "On its way.")
     assert not anna.seen("turn.delta")
+
+
+class Held:
+    """Holds up a function in its thread, after its work is done, until it may go on."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._is_done, self._may_go_on = threading.Event(), threading.Event()
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        result = self._function(*arguments, **named)
+        self._is_done.set()
+        self._may_go_on.wait(10)
+        return result
+
+    async def is_done(self) -> None:
+        await asyncio.to_thread(self._is_done.wait, 10)
+
+    def go_on(self) -> None:
+        self._may_go_on.set()
+
+
+async def test_a_message_that_is_being_stored_when_the_draining_ends_is_queued_first(
+    anna: Tab, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Held(intake.accept)
+    monkeypatch.setattr(intake, "accept", held)
+    await anna.say("message.send", id="c-1", text="Where is it?")
+    await held.is_done()
+    draining = asyncio.create_task(process.drain(0))
+    await asyncio.wait([draining], timeout=0.1)
+    assert not draining.done()
+    held.go_on()
+    await draining
+
+    assert (await Turn.objects.aget()).status == "queued"
+
+
+async def test_a_turn_that_is_being_claimed_when_the_draining_ends_is_queued_again(
+    process: Process, other: Process, tabs: Tabs, puppet: Puppet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Held(turns.claim)
+    monkeypatch.setattr(turns, "claim", held)
+    anna = await tabs(other)
+    await anna.send("Where is it?", "c-1")
+    await puppet.asked("Where is it?")
+    await other.drain(0)
+    await held.is_done()
+    draining = asyncio.create_task(process.drain(0))
+    await asyncio.wait([draining], timeout=0.1)
+    assert not draining.done()
+    held.go_on()
+    await draining
+
+    assert (await Turn.objects.aget()).status == "queued"
+
+
+async def test_a_process_that_drains_waits_for_a_turn_that_is_not_launched_yet(
+    anna: Tab, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = process.live.watch
+    may_watch = asyncio.Event()
+
+    async def late(conversation_id: str, tab: WatchingTab) -> None:
+        await may_watch.wait()
+        await watch(conversation_id, tab)
+
+    monkeypatch.setattr(process.live, "watch", late)
+    await anna.say("message.send", id="c-1", text="Where is it?")
+    async with asyncio.timeout(10):
+        while not process._running:
+            await asyncio.sleep(0)
+    draining = asyncio.create_task(process.drain(0))
+    await anna.see("draining")
+    may_watch.set()
+    await draining
+
+    assert (await Turn.objects.aget()).status == "queued"
+    assert await anna.closed() == 4012
