@@ -52,6 +52,11 @@ app.conf.update(
             "schedule": 15.0,
             "options": {"expires": 15.0},
         },
+        "close what nobody closed": {
+            "task": "conversations.sweep_ledger",
+            "schedule": 15.0,
+            "options": {"expires": 15.0},
+        },
         "forget what is done": {
             "task": "conversations.forget_done",
             "schedule": 3600.0,

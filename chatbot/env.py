@@ -92,6 +92,13 @@ class Environment:
                 return option
         _refuse(name, value, "which is not known", f"write one of {', '.join(options)}")
 
+    def currency(self, name: str, default: str) -> str:
+        """Read the three letters of a currency, such as USD."""
+        value = self._given(name, default).upper() or default
+        if not (len(value) == 3 and value.isascii() and value.isalpha()):
+            _refuse(name, value, "which is no currency", f"write its three letters, such as {default}")
+        return value
+
     def listed(self, name: str, default: str = "") -> list[str]:
         """Read words separated by commas, in order."""
         value = self._given(name, default) or default

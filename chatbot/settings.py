@@ -196,6 +196,10 @@ CONTENT_SECURITY_POLICY = {
 
 # ── mail, logs, numbers ──────────────────────────────────────────────────────────────────────────
 vars().update(env.email("EMAIL_URL", "console://"))
+ALERT_EMAILS = env.listed("ALERT_EMAILS")
+ALERT_WEBHOOK_URL = env.url("ALERT_WEBHOOK_URL")
+ALERT_WEBHOOK_SECRET = env.secret("ALERT_WEBHOOK_SECRET")
+BUDGET_CURRENCY = env.currency("BUDGET_CURRENCY", "USD")
 LOGGING_CONFIG = "chatbot.logs.configure"
 LOGGING = {
     "level": env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),

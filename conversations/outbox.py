@@ -32,6 +32,8 @@ QUICK_ATTEMPTS = 3  # then it is no accident, and we try once an hour
 RESEND_RARELY = timedelta(hours=1)
 KEEP_DONE = timedelta(days=1)
 
+_ADD = "INSERT INTO conversations_outboxentry (task, key, created_at, sent_at, attempts) VALUES "
+
 
 class Publisher:
     """Sends what was offered, from a thread of its own: nobody ever waits for the broker."""
@@ -101,9 +103,9 @@ def stop_publishing() -> None:
 
 def add(tasks: Sequence[str], key: str) -> None:
     """Note, in the caller's transaction, that each of `tasks` must run once for `key`."""
-    now = timezone.now()
-    for task in tasks:
-        statements.insert(OutboxEntry(task=task, key=key, created_at=now, sent_at=now))
+    now = statements.moment(timezone.now())
+    rows = ", ".join(["(%s, %s, %s, %s, 0)"] * len(tasks))
+    statements.execute(_ADD + rows, [value for task in tasks for value in (task, key, now, now)])
     if _publisher is not None:
         publisher = _publisher
         transaction.on_commit(lambda: publisher.offer(tasks, key))
@@ -118,6 +120,12 @@ def claim(task: str, keys: Sequence[str]) -> list[str]:
     open_keys = dict(rows.select_for_update(skip_locked=True).values_list("pk", "key"))
     OutboxEntry.objects.filter(pk__in=open_keys).update(done_at=timezone.now())
     return list(open_keys.values())
+
+
+def undone(task: str, keys: Sequence[str]) -> list[str]:
+    """Return those of `keys` for which `task` was not done yet, for effects that need no transaction."""
+    rows = OutboxEntry.objects.filter(task=task, key__in=keys, done_at__isnull=True)
+    return list(rows.order_by("pk").values_list("key", flat=True))
 
 
 def overdue() -> list[tuple[str, list[str]]]:

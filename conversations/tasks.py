@@ -6,13 +6,14 @@ import structlog
 from celery import current_app, shared_task
 from django.db import transaction
 
-from conversations import counters, outbox
-from conversations.models import Completion, Turn
+from conversations import alerts, billing, counters, outbox
+from conversations.models import BudgetAlert, Completion, Turn
 
 log = structlog.get_logger(__name__)
 
 LOG_TURN = "conversations.log_turn"
-AFTER_TURN = (LOG_TURN,)
+BILL_TURN = "conversations.bill_turn"
+AFTER_TURN = (LOG_TURN, BILL_TURN)
 
 
 def after_turn(turn_id: str) -> None:
@@ -29,6 +30,33 @@ def send(task: str, keys: list[str]) -> None:
 def log_turn(turn_ids: list[str]) -> None:
     """Count ended turns in their hours and log each as one line, without its text."""
     _each_or_all(turn_ids, _log_turns)
+
+
+@shared_task(name=BILL_TURN)
+def bill_turn(turn_ids: list[str]) -> None:
+    """Close what is held for the attempts of ended turns with what they cost."""
+    _each_or_all(turn_ids, _bill_turns)
+
+
+@shared_task(name="conversations.sweep_ledger")
+def sweep_ledger() -> None:
+    """Close what is held for calls of which nobody will ever tell."""
+    count = billing.sweep()
+    if count:
+        log.info("ledger swept", holds=count)
+
+
+@shared_task(name=billing.SEND_ALERT)
+def send_budget_alert(alert_ids: list[str]) -> None:
+    """Tell operators that a budget runs out; what fails is sent again by the outbox's sweep."""
+    for key in outbox.undone(billing.SEND_ALERT, alert_ids):
+        try:  # before the entry is done, and in no transaction: others would wait for it
+            alerts.send(BudgetAlert.objects.select_related("budget__assistant").get(pk=key))
+        except Exception:
+            log.exception("alert not sent", key=key)
+        else:
+            with transaction.atomic():
+                outbox.claim(billing.SEND_ALERT, [key])
 
 
 @shared_task(name="conversations.sweep_outbox")
@@ -68,6 +96,10 @@ def _each_or_all(keys: Sequence[str], work: Callable[[Sequence[str]], None]) -> 
                 _each_or_all([key], work)
             except Exception:
                 log.exception("task failed", key=key)
+
+
+def _bill_turns(turn_ids: Sequence[str]) -> None:
+    billing.bill(outbox.claim(BILL_TURN, turn_ids))
 
 
 def _log_turns(turn_ids: Sequence[str]) -> None:

@@ -1,11 +1,13 @@
 """The cast. Everybody here is known to every test."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
+from django.db.backends.base.operations import BaseDatabaseOperations
 from pytest_django import Settings
 
-from conversations.models import Assistant, PromptVersion
+from conversations import billing
+from conversations.models import Assistant, PromptVersion, appendonly
 from tests.redis_server import RedisServer
 
 
@@ -19,6 +21,26 @@ def django_db_modify_db_settings(
     default = settings.DATABASES["default"]
     if "sqlite" in default["ENGINE"]:
         default.setdefault("TEST", {})["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tables_can_be_emptied() -> Iterator[None]:
+    """Lift the triggers of append-only tables while a test's rows are flushed; post_migrate restores them."""
+    flush = BaseDatabaseOperations.execute_sql_flush
+
+    def lifted(operations: BaseDatabaseOperations, statements: Sequence[str]) -> None:
+        appendonly.lift()
+        flush(operations, statements)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BaseDatabaseOperations, "execute_sql_flush", lifted)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _money_is_new() -> None:
+    """Each test has prices and budgets of its own."""
+    billing.forget()
 
 
 @pytest.fixture
