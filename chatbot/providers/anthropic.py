@@ -20,7 +20,7 @@ from typing import Any, Literal
 import orjson
 
 from chatbot.providers.base import ModelTraits, Target
-from chatbot.providers.bodies import MONEY, TOO_LONG, by_status, parse, parse_error
+from chatbot.providers.bodies import MONEY, TOO_LONG, by_status, parse, parse_error, table
 from chatbot.providers.capabilities import ANY_NUMBER, Capabilities
 from chatbot.providers.errors import ErrorKind, ProviderError, TryLater, of_kind
 from chatbot.providers.http import HttpProvider
@@ -35,7 +35,7 @@ from chatbot.providers.messages import (
 )
 from chatbot.providers.sse import Event
 from chatbot.providers.tokens import TokenStore
-from chatbot.providers.wire import Call, Reader, Wire, kind_of_status
+from chatbot.providers.wire import Call, Reader, Wire, count, kind_of_status, word
 
 ApiVersion = Literal["2026-10-21", "2023-06-01"]
 Thinking = Literal["adaptive", "budget", "none"]
@@ -166,7 +166,7 @@ class MessagesReader(Reader):
 
     def take(self, event: Event) -> None:
         chunk = parse(event.data)
-        match chunk["type"]:
+        match chunk.get("type") or event.name.decode() or chunk["type"]:
             case "content_block_delta":
                 self._delta(chunk["index"], chunk["delta"])
             case "content_block_start":
@@ -174,7 +174,7 @@ class MessagesReader(Reader):
             case "message_start":
                 self._count(chunk["message"].get("usage"))
             case "message_delta":
-                self._stop_reason = chunk["delta"].get("stop_reason") or self._stop_reason
+                self._stop_reason = table(chunk.get("delta")).get("stop_reason") or self._stop_reason
                 self._count(chunk.get("usage"))
             case "message_stop":
                 self._finished()
@@ -221,14 +221,14 @@ class MessagesReader(Reader):
         """Counts that come later replace the ones before; what they do not name stays."""
         if not usage:
             return
-        self._counts.update({name: count for name, count in usage.items() if count is not None})
-        cached, made = (self._counts.get(f"cache_{word}_input_tokens") for word in ("read", "creation"))
-        fresh = self._counts.get("input_tokens")
+        self._counts.update({name: said for name, said in usage.items() if said is not None})
+        cached, made = (count(self._counts.get(f"cache_{how}_input_tokens")) for how in ("read", "creation"))
+        fresh = count(self._counts.get("input_tokens"))
         self.usage = Usage(
             input_tokens=None if fresh is None else fresh + (cached or 0) + (made or 0),
             output_tokens=self._counts.get("output_tokens"),
             cached_input_tokens=cached,
-            reasoning_tokens=(self._counts.get("output_tokens_details") or {}).get("thinking_tokens"),
+            reasoning_tokens=table(self._counts.get("output_tokens_details")).get("thinking_tokens"),
             kind="exact",
         )
 
@@ -287,8 +287,8 @@ def _classed(answer: Mapping[str, Any], status: int | None) -> ProviderError:
     """Class `{"type": "error", "error": {"type", "message", "details"?}, "request_id"?}`. `status` None:
     it came inside a stream."""
     error = answer["error"]
-    sort, message = error.get("type") or "", str(error.get("message") or "")
-    cause = (error.get("details") or {}).get("error_code") or ""  # enforced_spend_limit_reached
+    sort, message = word(error.get("type")) or "", str(error.get("message") or "")
+    cause = word(table(error.get("details")).get("error_code")) or ""  # enforced_spend_limit_reached
     kind = KINDS.get(sort) or kind_of_status(status or 500)
     if MONEY.search(cause):
         kind = "quota"

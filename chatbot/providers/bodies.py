@@ -45,9 +45,9 @@ def parse_error(body: bytes) -> object:
         return None
 
 
-def word(value: object) -> str | None:
-    """A name or number out of a stranger's JSON, as text; None for anything else, and for nothing."""
-    return str(value) if isinstance(value, str | int) and str(value) else None
+def table(value: object) -> dict[str, Any]:
+    """An object inside a stranger's JSON; an empty one where something else stands."""
+    return value if isinstance(value, dict) else {}
 
 
 def by_status(status: int, body: bytes) -> ProviderError:

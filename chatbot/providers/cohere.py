@@ -17,7 +17,7 @@ import orjson
 
 from chatbot.providers import retry_after
 from chatbot.providers.base import ModelTraits, Target
-from chatbot.providers.bodies import TOO_LONG, by_status, parse, parse_error
+from chatbot.providers.bodies import TOO_LONG, by_status, parse, parse_error, table
 from chatbot.providers.capabilities import Capabilities
 from chatbot.providers.errors import ErrorKind, ProviderError, of_kind
 from chatbot.providers.http import HttpProvider
@@ -31,7 +31,7 @@ from chatbot.providers.messages import (
 )
 from chatbot.providers.sse import Event
 from chatbot.providers.tokens import TokenStore
-from chatbot.providers.wire import Call, Reader, Wire, kind_of_status
+from chatbot.providers.wire import Call, Reader, Wire, count, kind_of_status
 
 TAKES = Capabilities(
     temperature=(0.0, 2.0),
@@ -197,19 +197,15 @@ def _thinks(target: Target) -> bool:
 
 def _read_usage(usage: Mapping[str, Any]) -> Usage:
     """What was used, and what of it is billed: Cohere's own preamble is not. Counts may be floats."""
-    tokens, billed = usage.get("tokens") or {}, usage.get("billed_units") or {}
+    tokens, billed = table(usage.get("tokens")), table(usage.get("billed_units"))
     return Usage(
-        input_tokens=_whole(tokens.get("input_tokens", billed.get("input_tokens"))),
-        output_tokens=_whole(tokens.get("output_tokens", billed.get("output_tokens"))),
-        cached_input_tokens=_whole(usage.get("cached_tokens")),
-        billed_input_tokens=_whole(billed.get("input_tokens")),
-        billed_output_tokens=_whole(billed.get("output_tokens")),
+        input_tokens=count(tokens.get("input_tokens", billed.get("input_tokens"))),
+        output_tokens=count(tokens.get("output_tokens", billed.get("output_tokens"))),
+        cached_input_tokens=count(usage.get("cached_tokens")),
+        billed_input_tokens=count(billed.get("input_tokens")),
+        billed_output_tokens=count(billed.get("output_tokens")),
         kind="exact" if tokens or billed else "unknown",
     )
-
-
-def _whole(count: float | None) -> int | None:
-    return None if count is None else round(count)
 
 
 def _classed(answer: Mapping[str, Any], status: int | None) -> ProviderError:

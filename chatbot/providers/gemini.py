@@ -18,14 +18,13 @@ from typing import Any, Literal
 import orjson
 
 from chatbot.providers.base import ModelTraits, Target
-from chatbot.providers.bodies import TOO_LONG, by_status, parse, parse_error
+from chatbot.providers.bodies import TOO_LONG, by_status, parse, parse_error, table
 from chatbot.providers.capabilities import Capabilities
 from chatbot.providers.errors import ErrorKind, ProviderError, TryLater, of_kind
 from chatbot.providers.events import CompletionFinished
 from chatbot.providers.http import HttpProvider
 from chatbot.providers.keyed import KeyedSettings, connect
 from chatbot.providers.messages import (
-    UNKNOWN_USAGE,
     CompletionRequest,
     FinishReason,
     JsonSchema,
@@ -35,7 +34,7 @@ from chatbot.providers.messages import (
 )
 from chatbot.providers.sse import Event
 from chatbot.providers.tokens import TokenStore
-from chatbot.providers.wire import Call, Reader, Wire, kind_of_status
+from chatbot.providers.wire import Call, Reader, Wire, count, kind_of_status
 
 Thinking = Literal["budget", "level", "none"]
 
@@ -150,7 +149,9 @@ class CandidateReader(Reader):
     """Reads the first candidate, in pieces or whole: both have one shape."""
 
     def take(self, event: Event) -> None:
-        self._take(parse(event.data))
+        data = event.data
+        # An error may stand in a list, as it does without `alt=sse`.
+        self._take(parse(data[1:-1] if data.startswith(b"[") and data.endswith(b"]") else data))
 
     def take_whole(self, body: bytes) -> None:
         answer = parse(body)
@@ -175,8 +176,6 @@ class CandidateReader(Reader):
             self._candidate(candidates[0])
         elif reason := (chunk.get("promptFeedback") or {}).get("blockReason"):
             self.finish_raw, self.finish = reason, "content_filter"
-        # The counts come with the finish reason: only the end of the body is to follow.
-        self.done = self.finish is not None and self.usage is not UNKNOWN_USAGE
 
     def _candidate(self, candidate: Mapping[str, Any]) -> None:
         for part in (candidate.get("content") or {}).get("parts") or ():
@@ -242,11 +241,11 @@ def _traits(target: Target) -> GeminiTraits:
 
 def _read_usage(usage: Mapping[str, Any]) -> Usage:
     """Cached tokens are already part of the prompt's; thoughts are not part of the candidates'. A count
-    of nothing is left out by the service."""
-    thoughts = usage.get("thoughtsTokenCount")
+    of nothing is left out by the service; only a prompt has always some."""
+    thoughts, prompt = count(usage.get("thoughtsTokenCount")), count(usage.get("promptTokenCount"))
     return Usage(
-        input_tokens=usage.get("promptTokenCount", 0) + usage.get("toolUsePromptTokenCount", 0),
-        output_tokens=usage.get("candidatesTokenCount", 0) + (thoughts or 0),
+        input_tokens=None if prompt is None else prompt + (count(usage.get("toolUsePromptTokenCount")) or 0),
+        output_tokens=(count(usage.get("candidatesTokenCount", 0)) or 0) + (thoughts or 0),
         cached_input_tokens=usage.get("cachedContentTokenCount"),
         reasoning_tokens=thoughts,
         kind="exact",
@@ -261,9 +260,9 @@ def _classed(error: Mapping[str, Any], status: int | None) -> ProviderError:
     details = [detail for detail in error.get("details") or () if isinstance(detail, dict)]
     kind = KINDS.get(code) or kind_of_status(status or 500)
     for detail in details:
-        kind = REASONS.get(detail.get("reason", ""), kind)
+        kind = REASONS.get(str(detail.get("reason")), kind)
         for violation in detail.get("violations") or ():
-            if "PerDay" in violation.get("quotaId", ""):  # it comes back at midnight
+            if "PerDay" in (table(violation).get("quotaId") or ""):  # it comes back at midnight
                 kind = "quota"
     if kind == "invalid_request" and TOO_LONG.search(message):
         kind = "context_length"

@@ -16,7 +16,7 @@ from chatbot.providers.events import ProviderEvent, TextDelta
 from chatbot.providers.keys import KeyRing, Secret, mask
 from chatbot.providers.messages import UNKNOWN_USAGE, CompletionRequest, Parameters
 from chatbot.providers.watch import Watch
-from chatbot.providers.wire import Reader, Wire
+from chatbot.providers.wire import Reader, Wire, word
 
 Piece = TypeVar("Piece")
 
@@ -94,6 +94,7 @@ class HttpProvider:
                 is_stream = await self._check(answer, target)
                 body = b"" if is_stream else await answer.body(at_most=WHOLE_BYTES)
             if not is_stream and (failure := _take_all(reader, reader.take_whole, [body])):
+                failure.retry_after_s = self._wait_s(failure, answer)
                 raise failure
             for delta in reader.deltas():
                 yield delta
@@ -159,8 +160,7 @@ class HttpProvider:
             except STRANGE:  # its JSON has another shape than this service's errors
                 error = by_status(answer.status, b"")
             error.status = answer.status
-            if error.retry_after_s is None:
-                error.retry_after_s = retry_after.seconds(answer.headers, now=time.time())
+            error.retry_after_s = self._wait_s(error, answer)
             if (should_retry := answer.headers.get("x-should-retry")) in ("true", "false"):
                 error.retryable = should_retry == "true"
             raise error
@@ -171,22 +171,29 @@ class HttpProvider:
             return False
         raise TryLater("bad_response", f"`{self.name}` answered with `{media}`.", status=answer.status)
 
+    def _wait_s(self, error: ProviderError, answer: Incoming) -> float | None:
+        """How long the service asks to wait: in its own words, or in a header."""
+        if error.retry_after_s is not None:
+            return error.retry_after_s
+        return retry_after.seconds(answer.headers, now=time.time())
+
     def _timed_out(self, phase: TimeoutPhase, target: Target, reader: Reader) -> TimedOut:
         limits = target.timeouts
         message = {
             "first": f"`{self.name}` had said nothing after {limits.first_s:g} s.",
             "idle": f"`{self.name}` fell silent for {limits.idle_s:g} s in the middle of the answer.",
         }.get(phase, f"`{self.name}` was not done after {limits.total_s:g} s.")
-        return TimedOut(phase, message, request_id=reader.request_id, usage=reader.usage)
+        return TimedOut(phase, message, request_id=reader.request_id, usage=reader.spent())
 
     def _complete(self, error: ProviderError, reader: Reader) -> None:
         """Add what only the provider knows, and take out what nobody may see."""
         token = self._transport.token
         error.message = mask(error.message, (*self._secrets, *([token] if token else [])))
         error.args = (error.message,)
-        error.request_id = error.request_id or reader.request_id
+        error.code = word(error.code)
+        error.request_id = word(error.request_id) or word(reader.request_id)
         if error.usage is UNKNOWN_USAGE:
-            error.usage = reader.usage
+            error.usage = reader.spent()
 
 
 def _take_all(reader: Reader, take: Callable[[Piece], None], pieces: Sequence[Piece]) -> ProviderError | None:

@@ -22,7 +22,7 @@ import orjson
 
 from chatbot.providers.auth import SignedAuth, Unsigned
 from chatbot.providers.base import ServiceSettings, Target
-from chatbot.providers.bodies import TOO_LONG, by_status, parse, parse_error, word
+from chatbot.providers.bodies import TOO_LONG, by_status, parse, parse_error
 from chatbot.providers.capabilities import Capabilities
 from chatbot.providers.errors import ErrorKind, ProviderError, of_kind
 from chatbot.providers.http import HttpProvider
@@ -37,7 +37,7 @@ from chatbot.providers.messages import (
 from chatbot.providers.sse import Event
 from chatbot.providers.tokens import TokenStore
 from chatbot.providers.transport import Transport
-from chatbot.providers.wire import Call, Reader, Wire
+from chatbot.providers.wire import Call, Reader, Wire, word
 
 ACTION, VERSION, SERVICE = "ChatCompletions", "2023-09-01", "hunyuan"
 SIGNED = "content-type;host"
@@ -148,7 +148,8 @@ class HunyuanReader(Reader):
             )
         if error := _reported(answer):
             raise error
-        for choice in answer["Choices"][:1]:
+        # An event may tell of the usage alone.
+        for choice in (answer["Choices"] if "Usage" not in answer else answer.get("Choices") or ())[:1]:
             delta = choice.get(part) or {}
             if reasoning := delta.get("ReasoningContent"):
                 self.think(reasoning)

@@ -177,8 +177,8 @@ class LineReader(TagReader):
         self.take(Event(b"", body))
 
     def line(self, line: Mapping[str, Any]) -> None:
-        """Read what a line says."""
-        message = line["message"]
+        """Read what a line says; the last one, like all of a model, may do without words."""
+        message = line["message"] if "model" not in line else line.get("message") or {}
         if thinking := message.get("thinking"):
             self.think(thinking)
         if text := message.get("content"):
@@ -207,7 +207,7 @@ class PromptReader(LineReader):
     def line(self, line: Mapping[str, Any]) -> None:
         if thinking := line.get("thinking"):
             self.think(thinking)
-        if text := line["response"]:
+        if text := line["response"] if "model" not in line else line.get("response"):
             self.content(text)
 
 

@@ -19,7 +19,7 @@ import orjson
 
 from chatbot.providers.auth import KeyAuth, OAuth2, OAuth2Settings
 from chatbot.providers.base import ModelTraits, Target
-from chatbot.providers.bodies import parse
+from chatbot.providers.bodies import parse, table
 from chatbot.providers.capabilities import Capabilities
 from chatbot.providers.errors import ProviderError, TryLater
 from chatbot.providers.events import CompletionFinished
@@ -32,7 +32,7 @@ from chatbot.providers.messages import (
     Parameters,
     Usage,
 )
-from chatbot.providers.openai_errors import failure, raise_reported
+from chatbot.providers.openai_errors import failure, raise_reported, reported
 from chatbot.providers.parameters import RANGED
 from chatbot.providers.sse import Event
 from chatbot.providers.thinking import TagReader, ThinkFilter
@@ -194,6 +194,8 @@ class ChatReader(TagReader):
             return
         chunk = parse(event.data)
         self.check(chunk)
+        if event.name == b"error":  # a gateway's: without the word `error` in the object
+            raise reported(chunk)
         if choices := chunk.get("choices"):  # none in Azure's first chunk and in the one with the usage
             self.choice(choices[0], "delta")
         if usage := chunk.get("usage"):
@@ -224,6 +226,8 @@ class ChatReader(TagReader):
                 self._content(text)
         if reason := choice.get("finish_reason"):
             self.finished(reason)
+            if usage := choice.get("usage"):  # Kimi
+                self.usage = read_usage(usage)
 
     def _content(self, text: str | list[Mapping[str, Any]]) -> None:
         if isinstance(text, list):  # Mistral's thinking models send parts
@@ -261,7 +265,8 @@ class ChatReader(TagReader):
 
 def read_usage(usage: Mapping[str, Any]) -> Usage:
     """Read token counts; cached ones are already part of the prompt's, reasoning of the answer's."""
-    prompt, answer = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
+    usage = table(usage)
+    prompt, answer = (table(usage.get(f"{part}_tokens_details")) for part in ("prompt", "completion"))
     return Usage(
         input_tokens=usage.get("prompt_tokens"),
         output_tokens=usage.get("completion_tokens"),

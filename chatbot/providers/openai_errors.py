@@ -2,8 +2,8 @@
 
     {"error": {"message": "Rate limit reached …", "type": "requests", "code": "rate_limit_exceeded"}}
 
-The status or the vendor's code decides; `type` only where there is no code (a quota's type may say
-`insufficient_quota` for what the code calls something milder), and prose last.
+The status or the vendor's code decides; `type` only where the code is none that we know (a quota's type
+may say `insufficient_quota` for what the code calls something milder), and prose last.
 """
 
 from collections.abc import Mapping
@@ -52,6 +52,11 @@ def raise_reported(answer: Mapping[str, Any]) -> None:
         raise _classed(error, None)
 
 
+def reported(answer: Mapping[str, Any]) -> ProviderError:
+    """The error that an event named `error` tells of."""
+    return _classed(answer, None)
+
+
 def _reported(answer: object) -> object:
     """The error inside: under `error`, or the whole object where vLLM marks it so."""
     if not isinstance(answer, dict):
@@ -68,9 +73,7 @@ def _classed(error: object, status: int | None) -> ProviderError:
         status = int(code)
     said = error.get("message") or error.get("msg") or error.get("detail") or ""
     message = said if isinstance(said, str) else orjson.dumps(said).decode()  # Mistral nests its details
-    kind = (
-        _kind(code) or (_kind(sort) if not code or code.isdigit() else None) or kind_of_status(status or 500)
-    )
+    kind = _kind(code) or _kind(sort) or kind_of_status(status or 500)
     if kind == "invalid_request" and TOO_LONG.search(message):
         kind = "context_length"
     return of_kind(

@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, quote, unquote
 
 from chatbot.providers.auth import IamSettings, IamToken, KeyAuth, SignedAuth, Unsigned
 from chatbot.providers.base import ServiceSettings, Target
-from chatbot.providers.bodies import TOO_LONG, by_status, parse_error, word
+from chatbot.providers.bodies import TOO_LONG, by_status, parse_error
 from chatbot.providers.capabilities import Capabilities
 from chatbot.providers.errors import ErrorKind, ProviderError, of_kind
 from chatbot.providers.http import HttpProvider
@@ -31,7 +31,7 @@ from chatbot.providers.messages import CompletionRequest, Parameters
 from chatbot.providers.openai import ChatReader, ChatWire, OpenAISettings
 from chatbot.providers.tokens import TokenStore
 from chatbot.providers.transport import Transport
-from chatbot.providers.wire import Call, Reader, kind_of_status
+from chatbot.providers.wire import Call, Reader, kind_of_status, word
 
 # No stop sequences, no JSON mode; `top_p` must be above 0.
 TAKES = Capabilities(

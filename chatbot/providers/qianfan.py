@@ -18,7 +18,7 @@ import orjson
 
 from chatbot.providers.auth import BaiduToken, OAuth2Settings
 from chatbot.providers.base import ModelTraits, ServiceSettings, Target
-from chatbot.providers.bodies import TOO_LONG, by_status, parse, parse_error, word
+from chatbot.providers.bodies import TOO_LONG, by_status, parse, parse_error
 from chatbot.providers.capabilities import Capabilities
 from chatbot.providers.errors import ErrorKind, ProviderError, of_kind
 from chatbot.providers.http import HttpProvider
@@ -27,7 +27,7 @@ from chatbot.providers.messages import CompletionRequest, FinishReason, Paramete
 from chatbot.providers.sse import Event
 from chatbot.providers.tokens import TokenStore
 from chatbot.providers.transport import Transport
-from chatbot.providers.wire import Call, Reader, Wire
+from chatbot.providers.wire import Call, Reader, Wire, word
 
 PREFIX = "/rpc/2.0/ai_custom/v1/wenxinworkshop"
 
@@ -148,7 +148,7 @@ class QianfanReader(Reader):
     def take(self, event: Event) -> None:
         chunk = parse(event.data)
         self._read(chunk)
-        if chunk["is_end"]:
+        if chunk.get("is_end"):
             self._finish(chunk)
             self.done = True
 
@@ -167,7 +167,8 @@ class QianfanReader(Reader):
                 output_tokens=usage.get("completion_tokens"),
                 kind="exact",
             )
-        self.say(answer["result"])
+        if "is_end" not in answer or answer.get("result"):  # there may be none beside a function call
+            self.say(answer["result"])
         if tool := answer.get("function_call"):
             self.ask_tool(0, call_id=None, name=tool.get("name"), arguments=tool.get("arguments"))
 
@@ -185,7 +186,7 @@ def _reported(answer: object) -> ProviderError | None:
     if not isinstance(answer, dict) or not answer.get("error_code"):
         return None
     code, message = answer["error_code"], str(answer.get("error_msg") or "")
-    kind = CODES.get(int(code), "server")
+    kind = CODES.get(int(code), "server") if str(code).isdigit() else "server"
     if kind == "invalid_request" and (TOO_LONG.search(message) or "too long" in message):
         kind = "context_length"
     return of_kind(

@@ -15,9 +15,9 @@ def seconds(headers: Mapping[str, str], *, now: float) -> float | None:
             return value * unit_s
     try:
         at = parsedate_to_datetime(headers.get("retry-after", ""))
-    except ValueError:
+        wait_s = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now
+    except (ValueError, OverflowError):  # the latter of a year that no calendar has
         return None
-    wait_s = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now
     return wait_s if wait_s >= 0 else None
 
 

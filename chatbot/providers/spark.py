@@ -27,7 +27,7 @@ from urllib.parse import urlencode, urlsplit
 import orjson
 
 from chatbot.providers.base import ModelTraits, ServiceSettings, Target
-from chatbot.providers.bodies import parse, parse_error, word
+from chatbot.providers.bodies import parse, parse_error
 from chatbot.providers.capabilities import Capabilities
 from chatbot.providers.errors import ErrorKind, ProviderError, TryLater, of_kind
 from chatbot.providers.http import HttpProvider
@@ -40,7 +40,7 @@ from chatbot.providers.openai_errors import failure, raise_reported
 from chatbot.providers.spark_socket import SocketTransport
 from chatbot.providers.sse import Event, Splitter
 from chatbot.providers.tokens import TokenStore
-from chatbot.providers.wire import Call, Reader, Wire
+from chatbot.providers.wire import Call, Reader, Wire, word
 
 # Where each model (its `domain`) is asked over the WebSocket.
 PATHS = {
@@ -280,7 +280,7 @@ def _reported(answer: object) -> ProviderError | None:
         return None
     error = answer["error"] if isinstance(answer.get("error"), dict) else answer
     code = str(error.get("code") or "")
-    if not code.isdigit():
+    if not code.lstrip("-").isdigit() or not int(code):
         return None
     message = str(error.get("message") or f"The service reports an error: {code}.")
     kind = CODES.get(int(code), "server")

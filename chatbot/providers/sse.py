@@ -74,9 +74,12 @@ class EventSplitter:
         return events
 
     def end(self) -> list[Event]:
-        """The body has ended: what is not closed is dropped, but for a bare last `data: [DONE]`."""
-        event = _parse(self._rest)
-        self._rest = b""
+        """The body has ended: what is not closed is dropped, but for a bare last `data: [DONE]`, and an
+        object that stands in place of the stream: an error, under a careless gateway's label."""
+        rest, self._rest = self._rest, b""
+        if rest.lstrip().startswith(b"{"):
+            return [Event(b"", rest)]
+        event = _parse(rest)
         return [event] if event and event.data == b"[DONE]" else []
 
 

@@ -5,7 +5,8 @@ All of it is pure: bytes and values in, values out. `http.py` does the sending a
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from chatbot.providers.base import Target
 from chatbot.providers.capabilities import Capabilities
@@ -20,6 +21,8 @@ from chatbot.providers.messages import (
     Usage,
 )
 from chatbot.providers.sse import Event, EventSplitter, Splitter
+
+MOST_TOKENS = 2**31 - 1  # what a database column holds, and more than any model reads
 
 # What a status means where the service does not say more: 4xx are ours to change, but for these.
 BY_STATUS: dict[int, ErrorKind] = {
@@ -46,6 +49,21 @@ def kind_of_status(status: int) -> ErrorKind:
     if status >= 500:
         return "server"
     return "invalid_request" if status >= 400 else "bad_response"
+
+
+COUNTS = tuple(one.name for one in fields(Usage) if one.name != "kind")
+
+
+def count(value: object) -> int | None:
+    """A number of tokens out of a stranger's JSON, where some are floats; None for anything else."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value <= MOST_TOKENS else None
+
+
+def word(value: object) -> str | None:
+    """A name or number out of a stranger's JSON, as text; None for anything else, and for nothing."""
+    return str(value).replace("\0", "") or None if isinstance(value, str | int) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +111,20 @@ class Reader(ABC):
     def end(self) -> CompletionFinished:
         """The body is at its end. Raises IncompleteStream if the service had not finished."""
         if self.finish is None:
-            raise IncompleteStream("The stream ended before the answer did.", usage=self.usage)
+            raise IncompleteStream("The stream ended before the answer did.", usage=self.spent())
         return CompletionFinished(
             finish=self.finish,
-            finish_raw=self.finish_raw,
-            usage=self.usage,
-            request_id=self.request_id,
+            finish_raw=word(self.finish_raw),
+            usage=self.spent(),
+            request_id=word(self.request_id),
             tool_calls=self.tool_calls(),
         )
+
+    def spent(self) -> Usage:
+        """What the service has counted so far; what it sent in place of a count is unknown."""
+        counts: dict[str, Any] = {name: count(getattr(self.usage, name)) for name in COUNTS}
+        is_known = counts["input_tokens"] is not None and counts["output_tokens"] is not None
+        return Usage(**counts, kind=self.usage.kind if is_known else "unknown")
 
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """The tools asked for, once all is read."""
@@ -127,7 +151,11 @@ class Reader(ABC):
     def ask_tool(
         self, index: int | None, *, call_id: str | None, name: str | None, arguments: str | None
     ) -> None:
-        """Add a piece of a tool call: pieces of one call have the same index, None begins a new one."""
+        """Add a piece of a tool call: pieces of one call have the same index, None begins a new one.
+        Raises TypeError as `say` does."""
+        pieces = (call_id, name, arguments)
+        if type(index) not in (int, type(None)) or any(type(one) not in (str, type(None)) for one in pieces):
+            raise TypeError("a piece of a tool call is no text")
         self.moved = True
         tool = self._tools.setdefault(len(self._tools) if index is None else index, ["", "", ""])
         tool[0] = tool[0] or call_id or ""

@@ -334,3 +334,14 @@ async def test_an_error_of_a_new_type_is_known_by_its_status(service: Loopback) 
 
     assert failed is not None
     assert (failed.kind, failed.code) == ("overloaded", "news_error")
+
+
+async def test_an_error_event_may_leave_its_type_to_its_name(service: Loopback) -> None:
+    service.answers(Reply(pieces=[b'event: error\ndata: {"error": {"type": "overloaded_error"}}\n\n']))
+    provider = provider_at(service.url, "anthropic")
+
+    failed = (await ask(provider)).error
+    await provider.aclose()
+
+    assert failed is not None
+    assert failed.kind == "overloaded"

@@ -255,6 +255,11 @@ def error(code: int, status: str, *details: object, message: str = "no") -> dict
             32400.0,
         ),
         (error(429, "RESOURCE_EXHAUSTED", {"retryDelay": "soon"}, "odd"), "rate_limit", None),
+        (
+            error(429, "RESOURCE_EXHAUSTED", {"violations": [{"quotaId": None}, 3]}, {"retryDelay": "5s"}),
+            "rate_limit",
+            5.0,
+        ),
         (error(500, "INTERNAL"), "server", None),
         (error(503, "UNAVAILABLE"), "overloaded", None),
         (error(504, "DEADLINE_EXCEEDED"), "timeout", None),
@@ -274,3 +279,21 @@ async def test_an_error_is_classed_in_an_answer_in_a_list_and_in_a_stream_alike(
         assert failed is not None
         assert (failed.kind, failed.retry_after_s) == (kind, wait_s)
     await provider.aclose()
+
+
+async def test_a_finish_reason_in_every_chunk_cuts_nothing_short(service: Loopback) -> None:
+    usage = {"promptTokenCount": 5, "candidatesTokenCount": 1}
+    chunks = [{**candidate({"text": word}, finishReason="STOP"), "usageMetadata": usage} for word in "abc"]
+
+    answer = await heard(service, *chunks, {"usageMetadata": {**usage, "candidatesTokenCount": 3}})
+
+    assert (answer.text, answer.finished.finish) == ("abc", "stop")
+    assert answer.finished.usage == Usage(input_tokens=5, output_tokens=3, kind="exact")
+
+
+async def test_an_error_may_stand_in_a_list_within_a_stream(service: Loopback) -> None:
+    answer = await heard(service, candidate({"text": "Half"}), [error(503, "UNAVAILABLE")])
+
+    assert answer.text == "Half"
+    assert answer.error is not None
+    assert answer.error.kind == "overloaded"

@@ -184,3 +184,23 @@ async def test_each_code_says_what_to_do(service: Loopback, code: str, kind: str
         assert (error.kind, error.retryable, error.code, error.message) == (kind, retryable, code, "because")
         assert error.request_id == "r-9"
     assert answers[-1].text == "Half"
+
+
+async def test_an_event_may_tell_of_the_usage_alone(service: Loopback) -> None:
+    usage = {"Usage": {"PromptTokens": 3, "CompletionTokens": 1}}
+
+    answer = await heard(
+        service, Reply(pieces=[sse(usage, {**usage, "Choices": None}), SAMPLE.delta("Hi"), SAMPLE.end])
+    )
+
+    assert (answer.text, answer.error) == ("Hi", None)
+
+
+async def test_an_error_in_place_of_a_stream_is_found_whatever_its_label(service: Loopback) -> None:
+    refusal = {"Response": {"Error": {"Code": "LimitExceeded", "Message": "because"}, "RequestId": "r-9"}}
+    body = json.dumps(refusal, indent=1).encode()
+    for label in ("text/event-stream", "text/plain", "application/json"):
+        answer = await heard(service, Reply(headers={"content-type": label}, pieces=[body[:9], body[9:]]))
+
+        assert answer.error is not None
+        assert answer.error.kind == "rate_limit"

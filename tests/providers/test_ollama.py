@@ -12,7 +12,7 @@ from chatbot.providers.messages import ChatMessage, CompletionRequest, JsonSchem
 from chatbot.providers.ndjson import LineSplitter
 from chatbot.providers.ollama import OllamaSettings, OllamaTraits
 from tests.providers.asking import QUESTION, Heard, ask, conversation, provider_at, recorded_requests
-from tests.providers.loopback import Loopback, Request, json_reply
+from tests.providers.loopback import Loopback, Reply, Request, json_reply
 from tests.providers.wires import SAMPLES, reply
 
 RECORDED = recorded_requests("ollama")
@@ -260,3 +260,17 @@ def test_half_a_line_at_the_end_is_dropped() -> None:
 
     assert splitter.feed(b'{"a":1') == []
     assert splitter.end() == []
+
+
+@pytest.mark.parametrize("kind", ["ollama", "ollama_generate"])
+async def test_the_last_line_may_do_without_words(service: Loopback, kind: str) -> None:
+    sample = SAMPLES[kind]
+    last = b'{"model": "m", "done": true, "done_reason": "stop", "eval_count": 7}\n'
+    service.answers(Reply(headers={"content-type": sample.content_type}, pieces=[sample.delta("Hi"), last]))
+    provider = provider_at(service.url, kind)
+
+    answer = await ask(provider)
+    await provider.aclose()
+
+    assert (answer.text, answer.finished.finish) == ("Hi", "stop")
+    assert answer.finished.usage == Usage(output_tokens=7)

@@ -223,6 +223,8 @@ async def test_headers_and_query_of_the_row_are_sent(service: Loopback) -> None:
             "context_length",
         ),
         (400, {"error": {"code": "data_inspection_failed"}}, "content_filter"),
+        (429, {"error": {"code": "org_limit", "type": "insufficient_quota"}}, "quota"),
+        (429, {"error": {"code": "slow_down", "type": "insufficient_quota"}}, "rate_limit"),
         (404, {"error": "model not found"}, "not_found"),
         (404, {"detail": "Not Found"}, "not_found"),
         (400, {"error": {"message": "bad", "type": "invalid_request_error", "code": 400}}, "invalid_request"),
@@ -381,3 +383,40 @@ async def test_a_zero_byte_never_comes_through(service: Loopback) -> None:
     answer = await heard(service, chunk({"content": "a\0b"}, "stop"))
 
     assert answer.text == "a�b"
+
+
+async def test_an_event_named_error_is_one_whatever_it_holds(service: Loopback) -> None:
+    named = b'event: error\ndata: {"message": "upstream gone", "code": 502}\n\n'
+    service.answers(Reply(pieces=[sse(chunk({"content": "Half"})), named]))
+    provider = provider_at(service.url, "openai")
+
+    answer = await ask(provider)
+    await provider.aclose()
+
+    assert answer.text == "Half"
+    assert answer.error is not None
+    assert (answer.error.kind, answer.error.message) == ("server", "upstream gone")
+
+
+async def test_kimis_usage_stands_in_the_last_choice(service: Loopback) -> None:
+    usage = {"prompt_tokens": 3, "completion_tokens": 2}
+    last = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "usage": usage}]}
+
+    answer = await heard(service, chunk({"content": "Hi"}), last, b"[DONE]")
+
+    assert answer.finished.usage == Usage(input_tokens=3, output_tokens=2, kind="exact")
+
+
+async def test_a_usage_that_counts_nothing_is_unknown_and_spoils_no_answer(service: Loopback) -> None:
+    for usage, known in (
+        ("none", Usage()),
+        ({"prompt_tokens": -1, "completion_tokens": 2}, Usage(output_tokens=2)),
+        ({"prompt_tokens": "3", "completion_tokens": 1e30}, Usage()),
+        (
+            {"prompt_tokens": 3.0, "completion_tokens": 2, "prompt_tokens_details": [0]},
+            Usage(input_tokens=3, output_tokens=2, kind="exact"),
+        ),
+    ):
+        answer = await heard(service, chunk({"content": "Hi"}, "stop"), {"choices": [], "usage": usage})
+
+        assert (answer.text, answer.finished.usage) == ("Hi", known)

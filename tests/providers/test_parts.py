@@ -85,6 +85,11 @@ def test_an_unreadable_milliseconds_header_hides_nothing() -> None:
     assert retry_after.seconds({"retry-after-ms": "x", "retry-after": "3"}, now=0) == 3.0
 
 
+@pytest.mark.parametrize("year", ["99999999999", "10000"])
+def test_a_date_that_no_calendar_has_is_no_wait(year: str) -> None:
+    assert retry_after.seconds({"retry-after": f"Fri, 01 Jan {year} 00:00:00 GMT"}, now=0) is None
+
+
 @pytest.mark.parametrize("kind", get_args(ErrorKind))
 def test_every_kind_of_error_has_its_class(kind: ErrorKind) -> None:
     error = errors.of_kind(kind, "what happened")

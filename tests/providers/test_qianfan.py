@@ -239,3 +239,20 @@ async def test_the_address_may_hold_the_services_own_path(service: Loopback, pat
     await provider.aclose()
 
     assert service.requests[-1].path == f"{CALL}?access_token=tok-0"
+
+
+async def test_events_may_leave_out_what_they_do_not_say(service: Loopback) -> None:
+    events = sse({"id": "as-1", "result": "Hi"}, {"id": "as-1", "is_end": False}, {"is_end": True})
+
+    answer = await heard(service, Reply(pieces=[events]))
+
+    assert (answer.text, answer.error) == ("Hi", None)
+
+
+async def test_a_limit_with_status_200_says_how_long_to_wait(service: Loopback) -> None:
+    service_says = json_reply(200, {"error_code": 336501, "error_msg": "RPM"}, {"retry-after": "7"})
+
+    error = (await heard(service, service_says)).error
+
+    assert error is not None
+    assert (error.kind, error.retry_after_s) == ("rate_limit", 7.0)

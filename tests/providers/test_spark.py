@@ -24,7 +24,7 @@ from tests.providers.asking import (
     provider_at,
     recorded_requests,
 )
-from tests.providers.loopback import Loopback, Piece, Request, json_reply
+from tests.providers.loopback import Loopback, Piece, Reply, Request, json_reply
 from tests.providers.wires import SAMPLES, answer, reply, sse
 
 FRAMES, HTTP = SAMPLES["spark_ws"], SAMPLES["spark"]
@@ -253,3 +253,15 @@ async def test_a_frame_without_text_is_passed_over(service: Loopback) -> None:
     said = await heard(service, *(websocket.frame(orjson.dumps(one)) for one in frames), answer(FRAMES, "Hi"))
 
     assert (said.text, said.error) == ("Hi", None)
+
+
+async def test_any_code_but_zero_is_an_error(service: Loopback) -> None:
+    service.answers(Reply(pieces=[HTTP.delta("Half"), sse({"code": -1, "message": "no", "sid": "cha-4"})]))
+    provider = provider_at(service.url, "spark", **HTTP.settings)
+
+    answer = await ask(provider)
+    await provider.aclose()
+
+    assert answer.text == "Half"
+    assert answer.error is not None
+    assert (answer.error.kind, answer.error.code) == ("server", "-1")

@@ -32,3 +32,15 @@ async def receive(reader: asyncio.StreamReader) -> bytes:
         size = int.from_bytes(await reader.readexactly(2 if size == 126 else 8), "big")
     mask = await reader.readexactly(4)
     return apply_mask(await reader.readexactly(size), mask)
+
+
+def payloads(data: bytes) -> list[bytes]:
+    """What the frames of the service hold."""
+    found = []
+    while data:
+        size, at = data[1], 2
+        if size == 126:
+            size, at = int.from_bytes(data[2:4], "big"), 4
+        found.append(data[at : at + size])
+        data = data[at + size :]
+    return found

@@ -33,7 +33,8 @@ class Sample:
     (None: it has none), `end` is all that follows the text, `whole` an answer in one piece, `frame` puts
     data of any sort on the wire, `strange` is JSON that has another shape, and `asks_stream` tells
     whether a request asks for a stream. `status` is that of a stream: 101 over a WebSocket, which knows
-    no `whole` answers, and whose connections are for one answer each."""
+    no `whole` answers, and whose connections are for one answer each. `ends_with_body`: no last word of the
+    service's own ends a stream."""
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     content_type: str = "text/event-stream; charset=utf-8"
@@ -46,6 +47,7 @@ class Sample:
     frame: Callable[[bytes], bytes] = event
     strange: Sequence[bytes] = (b'{"choices": 3}', b'{"choices": [3]}')
     asks_stream: Callable[[Request], bool] = says_stream
+    ends_with_body: bool = False
 
 
 def _chat(delta: Mapping[str, object], finish: str | None = None) -> object:
@@ -153,6 +155,7 @@ SAMPLES |= {
         },
         strange=(b'{"candidates": 3}', b'{"candidates": [3]}'),
         asks_stream=_asks_gemini_stream,
+        ends_with_body=True,
     ),
     "cohere": Sample(
         settings={"api_key": Secret("sk-very-secret-key")},
