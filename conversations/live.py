@@ -1,8 +1,9 @@
 """Running answers and who is watching: the tabs of this process, and notices to the other processes.
 
 A delta goes to the tabs of this process at once, and into the turn's stream in Redis every
-FLUSH_S, where other processes read it. Between processes go facts only ("turn X finished"); who
-hears one reads the rest from the database. A lost notice is repaired by the runner's poll.
+FLUSH_S (the first words sooner), where other processes read it. Between processes go facts only
+("turn X finished"); who hears one reads the rest from the database. A lost notice is repaired by the
+runner's poll.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from conversations.frames import outgoing
 log = structlog.get_logger(__name__)
 
 FLUSH_S = 0.2
+FIRST_FLUSH_S = 0.02  # else a death would leave nothing of what was seen; many answers have ended by then
 _AGAIN_S = 1.0
 _STREAM_RUNNING_S = 3600  # how long Redis keeps a running answer that nobody ends
 _STREAM_ENDED_S = 120
@@ -99,7 +101,8 @@ class LocalAnswer(Answer):
         """Show a piece to everybody who watches."""
         delta = self.append(text)
         if self._flush_timer is None:
-            self._flush_timer = asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
+            wait_s = FLUSH_S if self._flushed else FIRST_FLUSH_S
+            self._flush_timer = asyncio.get_running_loop().call_later(wait_s, self.flush)
         await self._live.tell(self.conversation_id, delta)
 
     def flush(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from conversations import intake, lifecycle
+from conversations import intake, lifecycle, live
 from conversations.models import Completion, Message, Turn
 from tests.chat.cast import Tab, eventually
 from tests.chat.conftest import Processes, Tabs
@@ -73,6 +73,21 @@ async def test_a_turn_somebody_saw_is_interrupted_and_keeps_its_text(
     completion = await Completion.objects.aget()
     assert (completion.status, completion.error) == ("cancelled", "incomplete_stream")
     assert len(puppet.calls) == 1
+
+
+async def test_the_first_words_are_known_elsewhere_at_once_and_outlive_their_process(
+    anna: Tab, process: Process, other: Process, puppet: Puppet, tabs: Tabs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "FLUSH_S", 3600.0)
+    await anna.send("Where is it?", "c-1")
+    elsewhere = await tabs(other, token=anna.token)
+    (await puppet.asked("Where is it?")).say("On ")
+    await elsewhere.sees("On ")
+    await process.kill()
+    await process.is_missed()
+
+    finished = await elsewhere.see("turn.finished")
+    assert (finished["status"], finished["message"]["text"]) == ("interrupted", "On ")
 
 
 async def test_a_turn_its_visitor_had_stopped_is_stopped(
