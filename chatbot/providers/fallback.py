@@ -4,6 +4,7 @@ import asyncio
 import random as _random
 import time
 from bisect import bisect
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ from chatbot.providers.parameters import Limits, clamp, overlay
 
 REQUESTS_A_TARGET = 2  # the first and one retry
 BACKOFF_S = 0.5  # full jitter: the retry waits between nothing and this
+PATIENCE_S = 5.0  # a service that asks for a longer wait is asked again only after all the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,15 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class _Turn:
+    """When a target is to be asked: `request` counts from 1, `at` is 0 for at once."""
+
+    target: Target
+    request: int = 1
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One request to come. `number` counts from 1 over the whole route."""
 
@@ -104,8 +115,9 @@ async def stream(
     `Route.parameters_for`. A ProviderError raised by it counts as that target's failure, anything
     else ends the route. The route's gate is entered after it. Until the first TextDelta a failure leads to
     the next attempt; after it, the ProviderError is raised as it is. ReasoningDelta is not visible:
-    it may be followed by an AttemptFailed. Raises RouteExhausted when nobody answered within
-    `route.total_s`.
+    it may be followed by an AttemptFailed. A service that asks for a wait is asked again after it: right
+    then where it is short, else once all others have been asked, and not at all where it is longer than
+    what is left of `route.total_s`. Raises RouteExhausted when nobody answered within that.
     """
     deadline = clock() + route.total_s
     last: ProviderError = NotUsable(
@@ -113,37 +125,44 @@ async def stream(
         f"Route `{route.name}` has no usable model; set a key for one of its steps in config.yaml.",
     )
     number = 0
-    for target in [target for step in route.steps for target in step.draw(random)]:
-        for turn in range(1, REQUESTS_A_TARGET + 1):
-            number += 1
-            admitted = visible = False
-            try:
-                asked = await compose(Attempt(number, target))
-                request = replace(asked, parameters=route.parameters_for(target, asked.parameters))
-                async with AsyncExitStack() as call:
-                    admission = await call.enter_async_context(
-                        route.gate.admit(target, request, within_s=deadline - clock())
-                    )
-                    admitted = True
-                    answer = _in_time(admission, request, deadline=deadline, clock=clock)
-                    async for event in await call.enter_async_context(aclosing(answer)):
-                        visible = visible or isinstance(event, TextDelta)
-                        yield event
-                    return
-            except ProviderError as error:
-                if visible:
-                    raise
-                last = error
-            yield AttemptFailed(number, last)
-            if last.kind == "content_filter":  # refused for what it says: not shopped around
-                raise RouteExhausted(route.name, last) from last
-            wait_s = random() * BACKOFF_S if last.retry_after_s is None else last.retry_after_s
-            worth_it = admitted and last.again and turn < REQUESTS_A_TARGET
-            if not worth_it or clock() + wait_s >= deadline:
-                break
-            await sleep(wait_s)
+    turns = deque(_Turn(target) for step in route.steps for target in step.draw(random))
+    while turns:
+        turn = turns.popleft()
+        target = turn.target
+        if turn.request > 1:
+            await sleep(max(0.0, turn.at - clock()))
+        number += 1
+        admitted = visible = False
+        try:
+            asked = await compose(Attempt(number, target))
+            request = replace(asked, parameters=route.parameters_for(target, asked.parameters))
+            async with AsyncExitStack() as call:
+                admission = await call.enter_async_context(
+                    route.gate.admit(target, request, within_s=deadline - clock())
+                )
+                admitted = True
+                answer = _in_time(admission, request, deadline=deadline, clock=clock)
+                async for event in await call.enter_async_context(aclosing(answer)):
+                    visible = visible or isinstance(event, TextDelta)
+                    yield event
+                return
+        except ProviderError as error:
+            if visible:
+                raise
+            last = error
+        yield AttemptFailed(number, last)
+        if last.kind == "content_filter":  # refused for what it says: not shopped around
+            raise RouteExhausted(route.name, last) from last
         if clock() >= deadline:
             break
+        wait_s = random() * BACKOFF_S if last.retry_after_s is None else last.retry_after_s
+        again = _Turn(target, turn.request + 1, clock() + wait_s)
+        if not admitted or not last.again or again.request > REQUESTS_A_TARGET or again.at >= deadline:
+            continue
+        if wait_s <= PATIENCE_S:
+            turns.appendleft(again)
+        else:  # nobody waits for it while another may be free
+            turns = deque(sorted([*turns, again], key=lambda each: each.at))
     raise RouteExhausted(route.name, last) from last
 
 

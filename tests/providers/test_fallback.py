@@ -181,6 +181,34 @@ def test_a_wait_beyond_the_routes_time_means_the_next_target_at_once() -> None:
     assert (journey.names, journey.waits, journey.took_s) == (["a", "b"], [], 0.0)
 
 
+def test_a_long_wait_is_not_waited_while_another_target_is_free() -> None:
+    limited = target("a", fails("rate_limit", retry_after_s=25.0))
+
+    journey = Journey(limited, target("b", says("Here")), total_s=60).go()
+
+    assert (journey.names, journey.waits, journey.took_s) == (["a", "b"], [], 0.0)
+
+
+def test_who_asked_for_a_long_wait_is_asked_again_once_all_others_have_failed() -> None:
+    later = target("a", fails("rate_limit", retry_after_s=25.0), says("Here"))
+    sooner = target("b", fails("overloaded", retry_after_s=10.0))
+    broken = target("c", fails("auth"))
+
+    journey = Journey(later, sooner, broken, total_s=60).go()
+
+    assert (journey.names, journey.heard.text) == (["a", "b", "c", "b", "a"], "Here")
+    assert (journey.waits, journey.took_s) == ([10.0, 15.0], 25.0)
+    assert [attempt.number for attempt in journey.asked] == [1, 2, 3, 4, 5]
+
+
+def test_a_short_wait_is_waited_though_another_target_is_free() -> None:
+    journey = Journey(
+        target("a", fails("rate_limit", retry_after_s=5.0), says("Now")), target("b", says("x"))
+    ).go()
+
+    assert (journey.names, journey.waits, journey.heard.text) == (["a", "a"], [5.0], "Now")
+
+
 def test_an_empty_answer_gives_the_next_target_its_chance() -> None:
     spent = CompletionFinished(finish="stop", usage=Usage(input_tokens=9, output_tokens=0, kind="exact"))
 
