@@ -9,7 +9,7 @@ from conversations.moderation.matches import Match
 from conversations.moderation.rules import Rule, Stage
 from conversations.moderation.ruleset import Finding, Ruleset, place
 
-KEPT_SYMBOLS: Final = 2_000  # folded text is dropped when this much of it is decided
+KEPT_SYMBOLS: Final = 500  # folded text is dropped when this much of it is decided
 
 
 class Gate:
@@ -82,9 +82,12 @@ class Gate:
 
     def _let_out(self, *, is_whole: bool) -> str:
         limit = max(self._out, self._search(is_whole=is_whole))
-        shown = self._spans.masked(self._tail, self._out, limit)
-        self._tail = self._tail[limit - self._out :]
-        self._out = limit
+        if limit > self._out:
+            shown = self._spans.masked(self._tail, self._out, limit)
+            self._tail = self._tail[limit - self._out :]
+            self._out = limit
+        else:
+            shown = ""
         if len(self._tail) > self._held_max and self.blocked_by is None:
             self.blocked_by = "overflow"
         return shown

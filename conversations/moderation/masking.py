@@ -25,6 +25,8 @@ class Spans:
 
     def masked(self, text: str, start: int, stop: int) -> str:
         """Return how `text`, which stands from `start` on, reads up to `stop`. Ask for pieces in order."""
+        if not self._spans and self._end < start:
+            return text[: stop - start]
         pieces: list[str] = []
         at = start
         spans = sorted(self._spans)

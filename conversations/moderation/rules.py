@@ -37,7 +37,7 @@ class Rule:
 
 
 def read(rows: Iterable[Mapping[str, Any]]) -> list[Rule]:
-    """Read the rows of a JSON file. Raises RuleError at the first that is no rule, and at an id used twice."""
+    """Read the rows of a JSON file. Raises RuleError at what is no rule, and at an id used twice."""
     rules = [_read(row, place) for place, row in enumerate(rows, 1)]
     seen: set[str] = set()
     for rule in rules:

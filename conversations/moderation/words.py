@@ -37,9 +37,11 @@ class Terms:
     def found(self, text: str, since: int, until: int) -> Iterator[Match]:
         """Yield every term that lies between two places, by its end."""
         if self.longest:
-            for last, (length, rules) in self._automaton.iter(text, since, until):
+            # A piece, because the automaton copies what it is given.
+            for last, (length, rules) in self._automaton.iter(text[since:until]):
+                end = since + last + 1
                 for rule in rules:
-                    yield Match(last + 1 - length, last + 1, rule)
+                    yield Match(end - length, end, rule)
 
 
 class Words:
