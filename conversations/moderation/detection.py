@@ -57,7 +57,7 @@ class Detection:
             return
         for rule, made, allowed in self._rules:
             for start, end, value in found(made, text, first.start(), until):
-                yield Match(start, end, rule, value.endswith(allowed))
+                yield Match(start, end, rule, value.endswith(allowed), value)
 
 
 def found(made: Made, text: str, since: int, until: int) -> Iterator[tuple[int, int, str]]:

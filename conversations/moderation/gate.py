@@ -17,10 +17,13 @@ class Gate:
 
     Only the longest tail is held back that could still become one. `findings` are all so far, by place. A
     gate that `is_blocked` lets nothing out any more: `blocked_by` is the rule, or `overflow` if more was
-    held back than any rule may need.
+    held back than any rule may need. `known` are the values of detectors that this visitor knows: they pass.
     """
 
-    def __init__(self, ruleset: Ruleset, stage: Stage = "output") -> None:
+    def __init__(
+        self, ruleset: Ruleset, stage: Stage = "output", *, known: frozenset[str] = frozenset()
+    ) -> None:
+        self._known: Final = known
         self._stage: Final[Stage] = stage
         self._fed: list[str] = []
         self._tail = ""  # what was fed and is not out
@@ -98,6 +101,8 @@ class Gate:
         for watch in self._watches:
             if matches := watch.search(folded.symbols, is_whole=is_whole):
                 for match in matches:
+                    if match.value in self._known:
+                        continue
                     first_blocked = min(first_blocked, self._found(match))
                 self.findings.sort(key=place)
         limit = folded.size if self._held is None else folded.settled
@@ -113,7 +118,7 @@ class Gate:
     def _found(self, found: Match) -> int:
         """Note a match; return where the text ends because of it."""
         start, end = self._folded.starts[found.start], self._folded.ends[found.end - 1]
-        self.findings.append(Finding(found.rule, start, end))
+        self.findings.append(Finding(found.rule, start, end, found.value))
         match found.rule.action:
             case "block":
                 if self.blocked_by is None:

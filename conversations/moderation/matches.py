@@ -7,12 +7,13 @@ from conversations.moderation.rules import Rule
 
 
 class Match(NamedTuple):
-    """Where a rule was found, in symbols; `is_allowed` where an exception covers it."""
+    """Where a rule was found, in symbols; `is_allowed` where an exception covers it; a detector's `value`."""
 
     start: int
     end: int
     rule: Rule
     is_allowed: bool = False
+    value: str = ""
 
 
 class Search(Protocol):

@@ -1,7 +1,7 @@
 """Many rules made ready, for all gates and texts of a process."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from conversations.moderation.folding import fold
@@ -14,11 +14,13 @@ HELD_MIN: Final = 512  # blanks and invisible characters within a match are not 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Where a rule was found, in code points of the original text. It holds none of it."""
+    """Where a rule was found, in code points of the original text. It does not show what."""
 
     rule: Rule
     start: int
     end: int
+    value: str = field(default="", repr=False, compare=False)
+    """What a detector found, in one form; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,8 @@ class Ruleset:
         rules, whole = self.stage(stage), fold(text)
         spans, findings = Spans(), []
         for lookout in (rules.holding, rules.noting):
-            for start, end, rule, _ in Watch(lookout).search(whole.symbols, is_whole=True):
-                finding = Finding(rule, whole.starts[start], whole.ends[end - 1])
+            for start, end, rule, _, value in Watch(lookout).search(whole.symbols, is_whole=True):
+                finding = Finding(rule, whole.starts[start], whole.ends[end - 1], value)
                 findings.append(finding)
                 if rule.action == "mask":
                     spans.add(finding.start, finding.end)

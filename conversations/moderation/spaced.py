@@ -64,7 +64,7 @@ class Spaced:
             return
         for letters, places, _ in _runs(text, since, until):
             for terms in (self._bordered, self._free):
-                for first, after, rule, _ in terms.found(letters, 0, len(letters)):
+                for first, after, rule, *_ in terms.found(letters, 0, len(letters)):
                     start, end = places[first], places[after - 1] + 1
                     if not since <= start < until or end - start == after - first:
                         continue
