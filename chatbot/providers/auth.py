@@ -1,8 +1,10 @@
 """How a request proves who sends it: httpx auth flows around keys, tokens and signatures."""
 
 import base64
+import hashlib
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -11,6 +13,7 @@ from urllib.parse import quote_plus
 import httpx
 import orjson
 
+from chatbot.providers.bodies import STRANGE
 from chatbot.providers.errors import ErrorKind, ProviderError, of_kind
 from chatbot.providers.keys import KeyRing, Secret
 from chatbot.providers.tokens import Token, TokenStore, expiring
@@ -22,26 +25,46 @@ BAIDU_REFUSALS = (110, 111)  # of a token: invalid, expired
 IAM_RENEW_AHEAD_S = 600.0  # of the 24 hours that Huawei's tokens live
 
 
+Failure = Callable[[int, Mapping[str, str], bytes], ProviderError]
+"""Reads the answer to a request that failed: its status, headers and body."""
+
+REFUSALS: tuple[ErrorKind, ...] = ("auth", "quota")  # of a key; with another one the request may pass
+
+
 class KeyAuth(httpx.Auth):
     """A fixed key in a header: `Authorization: Bearer KEY`, or the bare key in another header.
 
-    With several keys they take turns; one that is refused rests, and the request goes out once more
-    with the next.
+    With several keys they take turns; one that is refused rests, and the request goes out again with the
+    next. `failure` reads an answer that failed: not every service says 401 to a bad key, and one whose
+    money is spent is of no more use. Without it only a 401 is a refusal.
     """
 
-    def __init__(self, keys: KeyRing, *, header: str | None = None) -> None:
+    def __init__(self, keys: KeyRing, *, header: str | None = None, failure: Failure | None = None) -> None:
         self.keys = keys
         self._header = header or "Authorization"
         self._prefix = "Bearer " if self._header.lower() == "authorization" else ""
+        self._failure = failure
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         key: Secret = request.extensions.get(KEY) or self.keys.take()
-        value = key.reveal()
-        request.headers[self._header] = self._prefix + value
-        response = yield request
-        if response.status_code == UNAUTHORIZED and self.keys.refuse(key, value):
-            request.headers[self._header] = self._prefix + self.keys.take().reveal()
-            yield request
+        for _ in range(1 + len(self.keys.all())):  # a key may have been changed meanwhile, and is new
+            value = key.reveal()
+            request.headers[self._header] = self._prefix + value
+            response = yield request
+            if not await self._is_refusal(response) or not self.keys.refuse(key, value):
+                return
+            key = self.keys.take()
+
+    async def _is_refusal(self, response: httpx.Response) -> bool:
+        status = response.status_code
+        if status == UNAUTHORIZED:
+            return True
+        if status < CLIENT_ERROR or self._failure is None or len(self.keys.all()) < 2:
+            return False
+        body = await response.aread()
+        with suppress(*STRANGE):
+            return self._failure(status, response.headers, body).kind in REFUSALS
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +99,23 @@ class SignedAuth(httpx.Auth):
 
 class TokenFlow(httpx.Auth):
     """An access token in the header of each request: fetched by one caller for all, renewed ahead of
-    its expiry, and once more when the service refuses it. `in_use` is the token sent last.
+    its expiry, and once more when the service refuses it. `in_use` is the token sent last, `name` that
+    under which it is kept: of the provider row and of the `account` it belongs to, so that nobody goes on
+    with the token of another account after a change of config.yaml.
 
     A subclass says how to ask for a token and how to read the answer.
     """
 
-    def __init__(self, service: str, tokens: TokenStore, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        service: str,
+        tokens: TokenStore,
+        *,
+        account: Sequence[str | None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        digest = hashlib.blake2s(orjson.dumps(account), digest_size=6).hexdigest()
+        self.name = f"{service}:{digest}"
         self._service = service
         self._tokens = tokens
         self._clock = clock
@@ -106,15 +140,15 @@ class TokenFlow(httpx.Auth):
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         refused: Token | None = None
         for _ in range(2):
-            token = await self._tokens.load(self._service)
+            token = await self._tokens.load(self.name)
             if not self._holds(token, refused):
-                async with self._tokens.renewal(self._service):
-                    token = await self._tokens.load(self._service)  # somebody may have been faster
+                async with self._tokens.renewal(self.name):
+                    token = await self._tokens.load(self.name)  # somebody may have been faster
                     if not self._holds(token, refused):
                         response = yield self.token_request()
                         await response.aread()
                         token = self.read_token(response)
-                        await self._tokens.save(self._service, token)
+                        await self._tokens.save(self.name, token)
             assert token is not None
             self.in_use = token.value
             self.sign(request, token.value)
@@ -125,9 +159,9 @@ class TokenFlow(httpx.Auth):
 
     async def forget(self) -> None:
         """Have the token in use renewed before the next request."""
-        kept = await self._tokens.load(self._service)
+        kept = await self._tokens.load(self.name)
         if kept and self.in_use and kept.value.reveal() == self.in_use.reveal():
-            await self._tokens.save(self._service, Token(kept.value, expires_at=0.0))
+            await self._tokens.save(self.name, Token(kept.value, expires_at=0.0))
 
     def _holds(self, token: Token | None, refused: Token | None) -> bool:
         if token is None or not token.is_fresh(self._clock()):
@@ -165,7 +199,8 @@ class OAuth2(TokenFlow):
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(service, tokens, clock=clock)
+        account = (settings.token_url, settings.client_id, settings.scope)
+        super().__init__(service, tokens, account=account, clock=clock)
         self._settings = settings
 
     def token_request(self) -> httpx.Request:
@@ -187,14 +222,15 @@ class OAuth2(TokenFlow):
 
     def read_token(self, response: httpx.Response) -> Token:
         """`{"access_token": …, "expires_in": 3600}`; the lifetime may be missing, or a string."""
+        value, lifetime = (_value(response.content, name) for name in ("access_token", "expires_in"))
+        if not isinstance(value, str) or not value:
+            reason = _value(response.content, "error_description") or _value(response.content, "error")
+            raise self.none(response, str(reason or ""))
         try:
-            answer = orjson.loads(response.content)
-            lifetime = answer.get("expires_in")
-            return expiring(
-                answer["access_token"], None if lifetime is None else float(lifetime), now=self._clock()
-            )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise self.none(response) from error
+            lifetime_s = None if lifetime is None else float(str(lifetime))
+        except ValueError:
+            lifetime_s = None  # it is renewed when it is refused
+        return expiring(value, lifetime_s, now=self._clock())
 
 
 class BaiduToken(OAuth2):
@@ -248,7 +284,8 @@ class IamToken(TokenFlow):
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(service, tokens, clock=clock)
+        account = (settings.url, settings.account, settings.user, settings.project)
+        super().__init__(service, tokens, account=account, clock=clock)
         self._settings = settings
 
     def token_request(self) -> httpx.Request:

@@ -8,6 +8,7 @@ import orjson
 from chatbot.providers.errors import ProviderError, TryLater, of_kind
 from chatbot.providers.wire import kind_of_status
 
+STRANGE = (AttributeError, IndexError, KeyError, TypeError, ValueError)  # of JSON with another shape
 # A limit on money heals by a person only, and each service has its own names for it:
 # insufficient_quota, credit_balance_exhausted, billing_hard_limit_reached, spend_limit_reached …
 MONEY = re.compile(r"quota|credit|billing|spend|balance|usage_limit")

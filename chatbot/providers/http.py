@@ -8,7 +8,7 @@ from typing import ClassVar, TypeVar
 
 from chatbot.providers import retry_after, structured
 from chatbot.providers.base import Target
-from chatbot.providers.bodies import by_status
+from chatbot.providers.bodies import STRANGE, by_status
 from chatbot.providers.capabilities import Capabilities, fit
 from chatbot.providers.carrier import Carrier, Incoming
 from chatbot.providers.errors import IncompleteStream, ProviderError, TimedOut, TimeoutPhase, TryLater
@@ -28,7 +28,6 @@ END_S = 2.0  # for usage and the end mark, once the answer itself has finished
 DRAIN_S = 0.1  # for the end of the body after the end mark; the connection is used again
 ERROR_BYTES = 65536  # of an error's body: more is no explanation
 WHOLE_BYTES = 8 << 20  # of an answer in one piece
-STRANGE = (AttributeError, IndexError, KeyError, TypeError, ValueError)  # of JSON with another shape
 VAGUE = ("", "text/plain", "application/octet-stream")  # what careless servers call their streams
 
 

@@ -34,9 +34,10 @@ def connect(
     """A provider that sends its key in `key_header` (None: `Authorization: Bearer`), unless the row's
     `auth_header` names another, and `headers` with each request."""
     keys = settings.keys()
+    header = settings.auth_header or key_header
     transport = Transport(
         name,
-        auth=KeyAuth(keys, header=settings.auth_header or key_header) if keys else None,
+        auth=KeyAuth(keys, header=header, failure=wire.failure) if keys else None,
         headers={**(headers or {}), **settings.headers},
         query=settings.query,
         proxy=settings.proxy,

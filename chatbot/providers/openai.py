@@ -280,7 +280,9 @@ def connect(name: str, settings: OpenAISettings, wire: Wire, tokens: TokenStore)
     """A provider with OpenAI's ways of signing in."""
     keys = settings.keys()
     secrets = [*keys.all()]
-    auth: KeyAuth | OAuth2 | None = KeyAuth(keys, header=settings.auth_header) if keys else None
+    auth: KeyAuth | OAuth2 | None = None
+    if keys:
+        auth = KeyAuth(keys, header=settings.auth_header, failure=wire.failure)
     if settings.auth and (oauth2 := settings.auth.oauth2):
         auth = OAuth2(name, oauth2, tokens)
         secrets += [oauth2.client_secret] if oauth2.client_secret else []

@@ -202,7 +202,7 @@ def _reported(answer: object, status: int | None, codes: Mapping[str, ErrorKind]
 
 def build(name: str, settings: PanguSettings, tokens: TokenStore) -> HttpProvider:
     """Make the provider of a `kind: pangu` row."""
-    keys, secret_key = settings.keys(), settings.secret_key
+    wire, keys, secret_key = PanguWire(settings), settings.keys(), settings.secret_key
     secrets = [*keys.all()]
     auth: IamToken | SignedAuth | KeyAuth
     if settings.iam:
@@ -215,8 +215,8 @@ def build(name: str, settings: PanguSettings, tokens: TokenStore) -> HttpProvide
         auth = SignedAuth(signed)
         secrets.append(secret_key)
     else:
-        auth = KeyAuth(keys, header=settings.auth_header)
+        auth = KeyAuth(keys, header=settings.auth_header, failure=wire.failure)
     transport = Transport(
         name, auth=auth, headers=settings.headers, query=settings.query, proxy=settings.proxy
     )
-    return HttpProvider(name, PanguWire(settings), transport, base_url=settings.base_url, secrets=secrets)
+    return HttpProvider(name, wire, transport, base_url=settings.base_url, secrets=secrets)

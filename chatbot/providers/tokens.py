@@ -31,7 +31,7 @@ def expiring(value: str, lifetime_s: float | None, *, now: float, ahead_s: float
 
 
 class TokenStore(Protocol):
-    """Where tokens lie. `name` is that of the provider row."""
+    """Where tokens lie. `name` tells the provider row, and the account a token belongs to."""
 
     async def load(self, name: str) -> Token | None:
         """Return the token kept, fresh or not."""

@@ -85,11 +85,18 @@ def target_of(provider: Provider, **fields: Any) -> Target:
     return Target(**{"name": "row", "provider": provider, "model": "m", "timeouts": LIMITS, **fields})
 
 
+class Endowed(ProcessTokens):
+    """Has a token for everybody who has fetched none."""
+
+    async def load(self, name: str) -> Token | None:
+        return await super().load(name) or Token(Secret("tok-0"))
+
+
 def provider_at(url: str, kind: str, **settings: Any) -> Any:
     """A provider of `kind` that speaks to `url`, and has a token where it needs one."""
     shape = registry.KINDS[kind].settings
-    tokens = ProcessTokens({"service": Token(Secret("tok-0"))})
-    return registry.build(kind, "service", replace(shape(**settings), base_url=url), tokens=tokens)
+    settings_there = replace(shape(**settings), base_url=url)
+    return registry.build(kind, "service", settings_there, tokens=Endowed())
 
 
 async def ask(provider: Provider, request: CompletionRequest = QUESTION, **fields: Any) -> Heard:

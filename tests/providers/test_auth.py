@@ -38,9 +38,12 @@ class Customer:
         settings = OAuth2Settings(
             token_url=f"{service.url}/token", client_id="shop", client_secret=Secret("s3cret"), scope="chat"
         )
-        auth = OAuth2("gateway", settings, self.tokens, clock=lambda: self.now)
-        wire, transport = ChatWire(OpenAISettings()), Transport("gateway", auth=auth)
-        self.provider = HttpProvider("gateway", wire, transport, base_url=f"{service.url}/v1")
+        self.auth = OAuth2("gateway", settings, self.tokens, clock=lambda: self.now)
+        wire, transport = ChatWire(OpenAISettings()), Transport("gateway", auth=self.auth)
+        secrets = [Secret("s3cret")]
+        self.provider = HttpProvider(
+            "gateway", wire, transport, base_url=f"{service.url}/v1", secrets=secrets
+        )
 
     async def asks(self) -> Any:
         return await ask(self.provider)
@@ -104,7 +107,7 @@ async def test_a_token_exchange_goes_as_the_standard_shows_it(vector: Any, servi
         assert (request.method, request.headers["content-type"]) == (wanted["method"], wanted["content_type"])
         assert request.body.decode() == wanted["body"]
     if "token" in expect:
-        token = await tokens.load("gateway")
+        token = await tokens.load(auth.name)
         assert token is not None
         assert (token.value.reveal(), token.expires_at) == (expect["token"], expect["expires_in"] - 60)
     else:
@@ -175,7 +178,7 @@ async def test_a_token_is_renewed_ahead_of_its_end(customer: Customer, service: 
 async def test_a_token_that_another_process_fetched_is_used(service: Loopback) -> None:
     tokens = ProcessTokens()
     customer = Customer(service, tokens)
-    await tokens.save("gateway", Token(Secret("tok-9")))
+    await tokens.save(customer.auth.name, Token(Secret("tok-9")))
     service.answers(HELLO)
 
     await customer.asks()
@@ -184,12 +187,29 @@ async def test_a_token_that_another_process_fetched_is_used(service: Loopback) -
     assert customer.calls == ["tok-9"]
 
 
+async def test_the_token_of_another_account_is_not_used(service: Loopback) -> None:
+    tokens = ProcessTokens()
+    service.answers(grants("tok-shop"), HELLO, HELLO, grants("tok-depot"), HELLO)
+
+    for client_id in ("shop", "shop", "depot"):
+        settings = OAuth2Settings(token_url=f"{service.url}/token", client_id=client_id)
+        transport = Transport("gateway", auth=OAuth2("gateway", settings, tokens))
+        provider = HttpProvider("gateway", ChatWire(OpenAISettings()), transport, base_url=service.url)
+        assert (await ask(provider)).text == "Hi"
+        await provider.aclose()
+
+    sent = [request.headers.get("authorization", "token") for request in service.requests]
+    assert sent == ["token", "Bearer tok-shop", "Bearer tok-shop", "token", "Bearer tok-depot"]
+
+
 @pytest.mark.parametrize(
     ("status", "body", "kind"),
     [
         (401, {"error": "invalid_client", "error_description": "who is s3cret?"}, "auth"),
         (400, {"error": "unauthorized_client"}, "auth"),
         (200, {"error_code": 3}, "auth"),
+        (200, {"access_token": None}, "auth"),
+        (200, {"access_token": ""}, "auth"),
         (200, [], "auth"),
         (503, "<html>", "server"),
         (429, {}, "server"),
@@ -205,6 +225,8 @@ async def test_a_token_service_that_gives_none_is_told(
     assert heard.error.kind == kind
     assert "`gateway`" in heard.error.message
     assert "s3cret" not in heard.error.message
+    if isinstance(body, dict) and (reason := body.get("error_description") or body.get("error")):
+        assert reason.replace("s3cret", "…") in heard.error.message
     assert customer.calls == ["token"]
 
 

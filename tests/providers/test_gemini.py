@@ -297,3 +297,15 @@ async def test_an_error_may_stand_in_a_list_within_a_stream(service: Loopback) -
     assert answer.text == "Half"
     assert answer.error is not None
     assert answer.error.kind == "overloaded"
+
+
+async def test_a_refused_key_gives_way_though_it_is_no_401(service: Loopback) -> None:
+    refusal = json_reply(400, error(400, "INVALID_ARGUMENT", {"reason": "API_KEY_INVALID"}))
+    service.answers(refusal, HELLO)
+    provider = provider_at(service.url, "gemini", api_keys=(Secret("gk-1"), Secret("gk-2")))
+
+    answers = [await ask(provider), await ask(provider)]
+    await provider.aclose()
+
+    assert [answer.text for answer in answers] == ["Hi", "Hi"]
+    assert [one.headers["x-goog-api-key"] for one in service.requests] == ["gk-1", "gk-2", "gk-2"]

@@ -186,6 +186,33 @@ async def test_several_keys_take_turns_and_a_refused_one_rests(service: Loopback
     assert [request.headers["authorization"][-4:] for request in service.requests] == ["sk-1", "sk-2", "sk-2"]
 
 
+async def test_each_refused_key_gives_way_to_the_next(service: Loopback) -> None:
+    keys = tuple(Secret(f"sk-{number}") for number in (1, 2, 3))
+    provider = provider_at(service.url, "openai", api_keys=keys)
+    refused = json_reply(401, {"error": {"code": "invalid_api_key"}})
+    spent = json_reply(429, {"error": {"code": "insufficient_quota"}})
+    service.answers(refused, spent, HELLO)
+
+    answers = [await ask(provider), await ask(provider)]
+    await provider.aclose()
+
+    assert [answer.text for answer in answers] == ["Hi", "Hi"]
+    sent = [request.headers["authorization"][-4:] for request in service.requests]
+    assert sent == ["sk-1", "sk-2", "sk-3", "sk-3"]
+
+
+async def test_a_key_that_may_go_on_later_keeps_its_turn(service: Loopback) -> None:
+    provider = provider_at(service.url, "openai", api_keys=(Secret("sk-1"), Secret("sk-2")))
+    service.answers(json_reply(429, {"error": {"code": "rate_limit_exceeded"}}))
+
+    error = (await ask(provider)).error
+    await provider.aclose()
+
+    assert error is not None
+    assert error.kind == "rate_limit"
+    assert len(service.requests) == 1
+
+
 async def test_headers_and_query_of_the_row_are_sent(service: Loopback) -> None:
     from_row = {
         "organization": "org-1",
