@@ -1,14 +1,12 @@
 """The routes of this process: config.yaml, built once for its event loop."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import replace
 
 from django.conf import settings
 
 from chatbot import config
 from chatbot.calls import CallLog
-from chatbot.prices import Prices
 from chatbot.providers.base import Target
 from chatbot.providers.fallback import Route, Step, WeightedTarget
 from chatbot.providers.gate import SharedGate
@@ -56,11 +54,6 @@ class Routes:
     def patient(self, name: str, *, wait_s: float) -> Route:
         """Return the route of this name for work that has time: it waits so long for limits of ours."""
         return replace(self.named(name), gate=self._gate.patient(wait_s), total_s=wait_s)
-
-    @property
-    def prices(self) -> Mapping[str, Prices]:
-        """What model rows say they cost, by name, those that say something."""
-        return {name: row.prices for name, row in self.said.models.items() if row.prices}
 
     def target(self, name: str) -> Target | None:
         """Return a usable model row as a target; None where its provider is absent."""

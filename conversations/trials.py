@@ -2,22 +2,35 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from chatbot.prices import Cost, Prices
 from chatbot.providers import fallback
 from chatbot.providers.errors import ProviderError, RouteExhausted
 from chatbot.providers.events import AttemptFailed, CompletionFinished, ReasoningDelta, TextDelta
-from chatbot.providers.messages import ChatMessage, CompletionRequest, Usage
+from chatbot.providers.messages import ChatMessage, CompletionRequest, Usage, UsageKind
+from conversations import tokens
 from conversations.bookings import Bookings
+from conversations.ledger import Posting
 from conversations.models import Completion, CompletionStatus
 from conversations.routes import Routes
 
 PROBES_AT_ONCE = 8
 CODE_CHARS = 64
+
+
+DEFAULT_OUTPUT_TOKENS = 1024  # held for an answer whose length nobody bounds
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """`nanos` are billionths of `currency`'s unit; both None where it is unknown. `kind` is the counts'."""
+
+    nanos: int | None = None
+    currency: str | None = None
+    kind: UsageKind = "unknown"
 
 
 @dataclass(slots=True)
@@ -69,12 +82,9 @@ async def ask(
     request: CompletionRequest,
     *,
     bookings: Bookings,
-    prices: Mapping[str, Prices],
     show: Callable[[str], None] = lambda _: None,
 ) -> Trial:
-    """Ask `route` and hand each piece of the answer to `show`. A failure stands in the trial.
-
-    `prices` are those of model rows that have some, by name."""
+    """Ask `route` and hand each piece of the answer to `show`. A failure stands in the trial."""
     trial = Trial()
     began = asked = time.monotonic()
     rows: list[Completion] = []
@@ -88,7 +98,12 @@ async def ask(
             provider=attempt.target.provider.name,
             model=attempt.target.model,
         )
-        await bookings.begin(row)
+        parameters = route.parameters_for(attempt.target, request.parameters)
+        await bookings.begin(
+            row,
+            input_tokens=_count(request),
+            output_tokens=parameters.max_output_tokens or DEFAULT_OUTPUT_TOKENS,
+        )
         rows.append(row)
         trial.attempts.append((attempt.target.name, None))
         asked = time.monotonic()
@@ -98,16 +113,13 @@ async def ask(
         row, name = rows[-1], trial.attempts[-1][0]
         trial.attempts[-1] = (name, error)
         trial.usage = usage
-        trial.cost = prices[name].cost(usage) if name in prices else Cost()
         row.status = CompletionStatus.FAILED if error else CompletionStatus.COMPLETED
         row.finish, row.error = trial.finish or "", error.kind if error else ""
         row.error_code = error.code[:CODE_CHARS] if error and error.code else ""
         row.request_id = (request_id or "")[:128]
-        row.input_tokens, row.output_tokens = usage.input_tokens, usage.output_tokens
-        row.cached_input_tokens, row.reasoning_tokens = usage.cached_input_tokens, usage.reasoning_tokens
-        row.usage_kind = usage.kind
+        _count_in(row, usage if usage.kind != "unknown" or not trial.text else _guess(request, trial))
         row.total_ms = _ms_since(asked)
-        await bookings.end(row)
+        trial.cost = _cost(await bookings.end(row))
 
     try:
         async with aclosing(fallback.stream(route, compose)) as events:
@@ -137,6 +149,7 @@ async def ask(
     except asyncio.CancelledError:
         if rows and rows[-1].status == CompletionStatus.RUNNING:
             rows[-1].status = CompletionStatus.CANCELLED
+            _count_in(rows[-1], _guess(request, trial))
             await asyncio.shield(bookings.end(rows[-1]))
         raise
     trial.total_ms = _ms_since(began)
@@ -150,9 +163,35 @@ async def probe(routes: Routes, models: Sequence[str], *, bookings: Bookings) ->
 
     async def asked(name: str) -> Trial:
         async with turn:
-            return await ask(routes.only(name), request, bookings=bookings, prices=routes.prices)
+            return await ask(routes.only(name), request, bookings=bookings)
 
     return dict(zip(models, await asyncio.gather(*map(asked, models)), strict=True))
+
+
+def _count(request: CompletionRequest) -> int:
+    texts = [request.system, *(message.text for message in request.messages)]
+    return sum(tokens.estimate(text) + tokens.MESSAGE_OVERHEAD for text in texts if text)
+
+
+def _guess(request: CompletionRequest, trial: Trial) -> Usage:
+    """What an answer that broke off has cost at least."""
+    said = trial.reasoning + trial.text
+    written = tokens.estimate(said) if said else 0
+    return Usage(input_tokens=_count(request), output_tokens=written, kind="estimated")
+
+
+def _count_in(row: Completion, usage: Usage) -> None:
+    row.input_tokens, row.output_tokens = usage.input_tokens, usage.output_tokens
+    row.cached_input_tokens, row.reasoning_tokens = usage.cached_input_tokens, usage.reasoning_tokens
+    row.billed_input_tokens = usage.billed_input_tokens
+    row.billed_output_tokens = usage.billed_output_tokens
+    row.usage_kind = usage.kind
+
+
+def _cost(posting: Posting) -> Cost:
+    if posting.nanos is None:
+        return Cost()
+    return Cost(posting.nanos, posting.currency or None, posting.usage.kind)
 
 
 def _ms_since(began: float) -> int:

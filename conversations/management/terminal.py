@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
+from io import StringIO
 
 from django.core.management import CommandError, call_command
 from django.db import connection
@@ -11,8 +12,10 @@ from django.db.migrations.executor import MigrationExecutor
 
 from chatbot import config, database, localmodel, state
 from chatbot.config import LOCAL, Config
-from chatbot.prices import NANOS, Cost
+from conversations import prices
+from conversations.models import NANOS
 from conversations.routes import Routes
+from conversations.trials import Cost
 
 COLUMN_CHARS = 60  # what is longer says the rest elsewhere
 
@@ -34,11 +37,15 @@ def needs_local(known: Config, route: str) -> bool:
 
 @contextlib.contextmanager
 def ready(*, local: bool, tell: Callable[[str], object]) -> Iterator[None]:
-    """Have a database with its tables, and, where it is needed, the local model. Raises CommandError."""
+    """Have a database with its tables, a price for each model that has one, and, where it is needed, the
+    local model. Raises CommandError."""
     logging.getLogger(state.__name__).setLevel(logging.ERROR)  # without Redis a command counts for itself
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         call_command("migrate", verbosity=0)
+    known = prices.known()
+    if any((row.provider, row.model) not in known for row in said().models.values()):
+        call_command("prices", "fill", stdout=StringIO(), stderr=StringIO())
     with contextlib.ExitStack() as running:
         if local and not os.environ.get("LOCAL_MODEL_URL"):
             tell("Starting the local model…")

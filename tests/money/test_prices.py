@@ -1,6 +1,7 @@
 """Prices and rates: dated, guarded, never changed; and what they make of a call's tokens."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import DatabaseError, IntegrityError, transaction
@@ -17,7 +18,7 @@ from tests.money.books import MODEL, PROVIDER
 NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.get_default_timezone())
 
 
-def used(read: int | None = 800, written: int | None = 100, **said: int) -> Usage:
+def used(read: int | None = 800, written: int | None = 100, **said: Any) -> Usage:
     return Usage(input_tokens=read, output_tokens=written, **said)
 
 

@@ -67,6 +67,7 @@ class Command(BaseCommand):
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             self._say("Preparing the database …")
             call_command("migrate", verbosity=0, interactive=False)
+        call_command("prices", "fill", stdout=StringIO(), stderr=StringIO())
         told = StringIO()
         call_command("demo", stdout=told)
         metrics.start_afresh()

@@ -68,7 +68,6 @@ class Command(BaseCommand):
                 routes.named(route) if model is None else routes.only(model),
                 CompletionRequest(system=system, messages=(ChatMessage("user", question),)),
                 bookings=Bookings(),
-                prices=routes.prices,
                 show=(lambda _: None) if is_quiet else self._show,
             )
         finally:

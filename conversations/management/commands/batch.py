@@ -13,6 +13,7 @@ from conversations.batches import Batch, Progress
 from conversations.bookings import Bookings
 from conversations.journal import Journal, NotAJournalError
 from conversations.management import terminal
+from conversations.models import Purpose
 from conversations.routes import Routes
 
 PATIENCE_S = 600.0  # for our own limits: a batch has time
@@ -60,11 +61,11 @@ class Command(BaseCommand):
 
     async def _answer(self, requests: Path, answers: Path, route: str, parallel: int) -> Progress:
         total = batches.count_lines(requests)
-        routes, bookings, journal = Routes.load(), Bookings(), Journal(answers)
-        asked, prices = routes.patient(route, wait_s=PATIENCE_S), routes.prices
+        routes, bookings, journal = Routes.load(), Bookings(Purpose.BATCH), Journal(answers)
+        asked = routes.patient(route, wait_s=PATIENCE_S)
 
         async def ask(request: Any) -> trials.Trial:
-            return await trials.ask(asked, request, bookings=bookings, prices=prices)
+            return await trials.ask(asked, request, bookings=bookings)
 
         progress = Progress(total, done=journal.done, failed=journal.failed, before=journal.done)
         bar = Bar(progress, self.stderr)
