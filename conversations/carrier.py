@@ -147,7 +147,7 @@ class Carrier:
         """Write the end of the turn, through an absence of the database too."""
         for attempt in range(SAVE_TRIES):
             try:
-                return await database.run(
+                return await database.write(
                     turns.finish,
                     self.turn,
                     outcome,

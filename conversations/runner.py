@@ -151,7 +151,7 @@ class Runner:
         """Store a message, tell the tabs, and see to its turn. Raises as intake.accept."""
         with self._deed():
             async with self._limits.turn(visitor_id, address) as allowance:
-                accepted = await database.run(
+                accepted = await database.write(
                     intake.accept,
                     visitor_id=visitor_id,
                     assistant_id=assistant_id,

@@ -131,13 +131,11 @@ class Asking:
         """Close the books of a run that another one follows."""
         end = self._completion_end(CompletionStatus.CANCELLED, None, None)
         if end is not None:
-            await database.run(close_completion, end)
+            await database.write(close_completion, end)
 
     async def _compose(self, attempt: fallback.Attempt) -> CompletionRequest:
-        preparing = asyncio.ensure_future(
-            database.run(
-                windows.prepare, self.turn, self.version, self._rows, self.route, attempt, self.numbered + 1
-            )
+        preparing = database.writing(
+            windows.prepare, self.turn, self.version, self._rows, self.route, attempt, self.numbered + 1
         )
         try:
             self._rows, request, attempt_begun = await asyncio.shield(preparing)
@@ -167,7 +165,7 @@ class Asking:
             self._attempt.first_delta_ms = int((now - self._attempt.started) * 1000)
         waited = timezone.now() - self.turn.created_at
         metrics.FIRST_DELTA.observe(waited.total_seconds())
-        self.answer.position = await database.run(
+        self.answer.position = await database.write(
             lifecycle.become_visible, self.turn, first_delta_ms=int(waited.total_seconds() * 1000)
         )
         if self.answer.position is None:
@@ -177,7 +175,7 @@ class Asking:
         self._count_error(error)
         end = self._completion_end(CompletionStatus.FAILED, None, error)
         if end is not None:
-            await database.run(close_completion, end)
+            await database.write(close_completion, end)
         self._attempt = None
 
     def _count_error(self, error: ProviderError) -> None:
@@ -245,7 +243,7 @@ async def _close_unasked(preparing: asyncio.Future[windows.Prepared]) -> None:
         end = CompletionEnd(
             completion_id=attempt.completion_id, status=CompletionStatus.CANCELLED, usage=nothing
         )
-        await database.run(close_completion, end)
+        await database.write(close_completion, end)
 
 
 def close_completion(end: CompletionEnd) -> None:

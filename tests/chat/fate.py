@@ -1,13 +1,14 @@
 """Web processes that die as with kill -9, or stand still and come back.
 
 A process is here a Runner with its tasks, in one event loop with the others. What it does to the
-outside passes through `database.run` and its State; both ask its fate first.
+outside passes through `chatbot.database` and its State; both ask its fate first.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar, copy_context
 from datetime import timedelta
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 import pytest
@@ -50,18 +51,25 @@ _fate: ContextVar[Fate | None] = ContextVar("fate", default=None)
 
 def rule(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every use of the database ask the fate of the process it happens in."""
-    carry_out = database.run
+    carry_out, begin = database.run, database.writing
 
-    async def run(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def fated(work: Callable[[], Awaitable[T]]) -> T:
         fate = _fate.get()
         if fate is not None:
             await fate.allows()
-        result = await carry_out(function, *args, **kwargs)
+        result = await work()
         if fate is not None:
             await fate.allows()
         return result
 
+    async def run(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await fated(partial(carry_out, function, *args, **kwargs))
+
+    def writing(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+        return asyncio.ensure_future(fated(partial(begin, function, *args, **kwargs)))
+
     monkeypatch.setattr(database, "run", run)
+    monkeypatch.setattr(database, "writing", writing)
 
 
 def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
