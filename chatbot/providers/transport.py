@@ -1,4 +1,4 @@
-"""Connections to one service: an httpx client whose bytes aiohttp carries, with errors turned into ours.
+"""Connections to one service: httpx's requests, which aiohttp carries, with errors turned into ours.
 
 httpx's own transport costs more than half of the CPU of a relayed stream, and loses pool slots when
 requests are cancelled (httpcore #1093). The bridge to aiohttp is our own and short: it names errors
@@ -11,7 +11,8 @@ import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from functools import cache
+from contextlib import aclosing
+from functools import cache, lru_cache
 from types import SimpleNamespace
 
 import aiohttp
@@ -25,6 +26,7 @@ from chatbot.providers.keys import KeyRing, Secret
 
 CONNECTIONS = 1000  # at once, to one service; far above what one process can answer
 KEEP_ALIVE_S = 60.0  # an idle connection saves the next request a TLS handshake
+URLS = 64  # of one service, kept parsed: one a model, or one a mode of asking it
 STALE_S = 1.0  # a pooled connection that the service had closed says so at once; later it may have worked
 MAX_FIELD_BYTES = 65536  # of one response header: Huawei's token comes in one of several kB
 FLOW_BYTES = 8 << 20  # of an answer that an auth flow reads: a token, an error, or a whole answer
@@ -64,13 +66,9 @@ class Transport:
         self._service = service
         self._auth = auth
         self._query = dict(query or {})
-        self._client = httpx.AsyncClient(
-            transport=_Bridge(proxy=proxy, connections=connections),
-            auth=auth,
-            headers={**HEADERS, **(headers or {})},
-            trust_env=False,
-            follow_redirects=False,
-        )
+        self._whole_url = lru_cache(URLS)(self._merged)
+        self._headers = {**_lower(HEADERS), **_lower(headers or {})}
+        self._bridge = _Bridge(proxy=proxy, connections=connections)
 
     async def post(
         self,
@@ -82,12 +80,15 @@ class Transport:
         key: Secret | None = None,
     ) -> "Answer":
         timeout = httpx.Timeout(None, connect=connect_s, pool=connect_s)
-        whole_url = httpx.URL(url).copy_merge_params(self._query)  # httpx would drop the URL's own query
-        request = self._client.build_request(
-            "POST", whole_url, content=body, headers=headers, timeout=timeout, extensions={KEY: key}
+        request = httpx.Request(
+            "POST",
+            self._whole_url(url),
+            headers={**self._headers, **_lower(headers)},
+            content=body,
+            extensions={"timeout": timeout.as_dict(), KEY: key},
         )
         try:
-            response = await self._client.send(request, stream=True)
+            response = await self._sent(request)
         except aiohttp.ClientResponseError as error:
             raise unavailable(
                 self._service, error, connect_s
@@ -99,6 +100,31 @@ class Transport:
             raise NotUsable("auth", message) from error
         begun = response.content if response.is_stream_consumed else b""  # the auth flow has looked at it
         return Answer(response.extensions["aiohttp"], begun=begun)
+
+    async def _sent(self, request: httpx.Request) -> httpx.Response:
+        """Send a request as its auth flow wants it.
+
+        httpx's client would do the same, with redirects, cookies and hooks that nobody asks for here:
+        they cost as much as the sending.
+        """
+        if self._auth is None:
+            return await self._bridge.handle_async_request(request)
+        async with aclosing(self._auth.async_auth_flow(request)) as flow:
+            request = await anext(flow)
+            while True:
+                response = await self._bridge.handle_async_request(request)
+                response.request = request
+                try:
+                    request = await flow.asend(response)
+                    await response.aread()  # the connection is used again
+                except StopAsyncIteration:
+                    return response
+                except BaseException:
+                    await response.aclose()
+                    raise
+
+    def _merged(self, url: str) -> httpx.URL:
+        return httpx.URL(url).copy_merge_params(self._query)  # httpx would drop the URL's own query
 
     @property
     def token(self) -> Secret | None:
@@ -113,7 +139,11 @@ class Transport:
         return self._auth.keys if isinstance(self._auth, KeyAuth) else None
 
     async def aclose(self) -> None:
-        await self._client.aclose()
+        await self._bridge.aclose()
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def unavailable(service: str, error: Exception, connect_s: float) -> ProviderError:

@@ -92,7 +92,7 @@ async def test_cancelling_closes_the_connection_and_gives_the_slot_back(
 ) -> None:
     made = provider_at(service.url, kind, **sample.settings)
     if sample.status == 200:
-        made._transport._client._transport._connections = 1
+        made._transport._bridge._connections = 1
     pieces = [HANG] if when == "before the text" else [sample.delta("x"), HANG]
     service.answers(
         reply(sample, *pieces, before_s=None if when == "before the head" else 0.0),
