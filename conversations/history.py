@@ -6,14 +6,16 @@ exchanges go, oldest first. The system prompt and the newest visitor messages al
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 DropReason = Literal["exchanges", "tokens", "hidden", "blocked", "replaced", "failed", "note"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One stored message, as far as the window needs it. `is_visitor` is false for our side."""
+class Entry(NamedTuple):
+    """One stored message, as far as the window needs it. `is_visitor` is false for our side.
+
+    A tuple, because every turn makes dozens of them.
+    """
 
     id: str
     position: int

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+import orjson
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 
 _Prepare = Callable[[Any], Any]
@@ -60,7 +61,7 @@ def _prepare(field: "models.Field[Any, Any]") -> _Prepare | None:
 
 
 def _as_json(value: Any) -> Any:
-    return connection.ops.adapt_json_value(value, None)
+    return connection.ops.adapt_json_value(value, None) if _is_postgresql() else orjson.dumps(value).decode()
 
 
 def execute(sql: str, parameters: Sequence[Any]) -> int:
