@@ -114,7 +114,7 @@ DETECTORS: Final = {
             ),
             value=_phone,
         ),
-        Detector(name="payment_card_luhn", label="CARD", looks=r"\d(?:[ -]?\d){12,18}", value=_card),
+        Detector(name="payment_card_luhn", label="CARD", looks=r"[2-6](?:[ -]?\d){12,18}", value=_card),
         Detector(
             name="cn_resident_id",
             label="ID",

@@ -37,6 +37,11 @@ class Gate:
         return self.blocked_by is not None
 
     @property
+    def held(self) -> int:
+        """How many characters are held back."""
+        return len(self._tail)
+
+    @property
     def text(self) -> str:
         """What is out, as the present rules let it out: after a `swap`, more may be masked than was shown."""
         spans = Spans()
@@ -93,6 +98,8 @@ class Gate:
             shown = ""
         if len(self._tail) > self._held_max and self.blocked_by is None:
             self.blocked_by = "overflow"
+        if self.blocked_by is not None:
+            self._tail = ""
         return shown
 
     def _search(self, *, is_whole: bool) -> int:
