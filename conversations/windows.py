@@ -4,16 +4,18 @@ import hmac
 import secrets
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from chatbot.providers import fallback
-from chatbot.providers.errors import BadRequest
+from chatbot.providers.errors import BadRequest, NotUsable
 from chatbot.providers.messages import CompletionRequest
-from conversations import history, prompting, tokens
+from conversations import billing, history, prompting, tokens
+from conversations.budgets import BudgetExhaustedError
 from conversations.lifecycle import TakenTurn
-from conversations.models import Completion, HistoryWindow, Message, PromptVersion, statements
+from conversations.models import Completion, HistoryWindow, Message, PromptVersion, Purpose, statements
 
 _DEFAULT_CONTEXT_TOKENS = 4096  # for a model whose row does not say
 _DEFAULT_OUTPUT_TOKENS = 1024
@@ -101,22 +103,23 @@ def prepare(
     attempt: fallback.Attempt,
     number: int,
 ) -> Prepared:
-    """Cut the window for a target and write the completion and its window, before the request.
+    """Cut the window for a target; write the completion, its window and its hold, before the request.
 
     `rows` are those of an earlier attempt, or None; `number` is the completion's, if no other process
-    has taken it. Raises BadRequest (context_length) where the
-    newest messages alone are too much for the target.
+    has taken it. Raises BadRequest (context_length) where the newest messages alone are too much for
+    the target, and NotUsable (budget) where the call may cost more than a budget has left.
     """
     target = attempt.target
     parameters = route.parameters_for(target, prompting.parameters_of(version.parameters))
     rows = rows or load(turn, version)
     system = prompting.render_system(version.instructions)
     count, is_exact = tokens.counter_for(target.model)
+    output_tokens = parameters.max_output_tokens or _DEFAULT_OUTPUT_TOKENS
     limits = history.limits_for(
         exchanges=version.window_exchanges,
         percent=version.window_percent,
         context_tokens=target.context_tokens or _DEFAULT_CONTEXT_TOKENS,
-        max_output_tokens=parameters.max_output_tokens or _DEFAULT_OUTPUT_TOKENS,
+        max_output_tokens=output_tokens,
     )
     try:
         window = history.fit(
@@ -151,7 +154,12 @@ def prepare(
         salt=salt,
         hmac=prompting.digest(request, model=target.model, key=_key(salt)),
     )
-    _write(completion, record)
+    hold = Hold(output_tokens, version.assistant_id, turn.visitor_id)
+    try:
+        _write(completion, record, hold)
+    except BudgetExhaustedError as error:
+        transaction.on_commit(partial(billing.refused, error), robust=True)
+        raise NotUsable("budget", str(error)) from error
     return (
         rows,
         request,
@@ -166,13 +174,30 @@ def prepare(
     )
 
 
-def _write(completion: Completion, record: HistoryWindow) -> None:
-    """Write both. Where another process had the turn before, the number is the next after its last."""
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What is held for a call: the longest answer it asks for, and whose it is."""
+
+    output_tokens: int
+    assistant_id: int
+    visitor_id: str
+
+
+def _write(completion: Completion, record: HistoryWindow, hold: Hold) -> None:
+    """Write all of it. Where another process had the turn before, the number is the next after its last."""
     while True:
         try:
             with transaction.atomic():
                 statements.insert(completion)
                 statements.insert(record)
+                billing.hold(
+                    completion,
+                    input_tokens=record.input_tokens,
+                    output_tokens=hold.output_tokens,
+                    purpose=Purpose.VISITOR,
+                    assistant_id=hold.assistant_id,
+                    visitor_id=hold.visitor_id,
+                )
         except IntegrityError:
             found = statements.fetch(
                 "SELECT MAX(number) FROM conversations_completion WHERE turn_id = %s", [completion.turn_id]
