@@ -1,6 +1,7 @@
 """What closes a hold, whatever became of the call: known, estimated, or given back; and only once."""
 
 import itertools
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -161,7 +162,7 @@ def test_each_task_may_run_three_times_in_any_order(order: tuple[str, ...]) -> N
     end(books.call(turn, number=2), **UNKNOWN, status=FAILED, error="auth")
     books.answer(turn, "It is on its way.")
     tasks.after_turn(turn.pk)
-    runs = {
+    runs: dict[str, Callable[[], object]] = {
         "log": lambda: tasks.log_turn([turn.pk]),
         "bill": lambda: tasks.bill_turn([turn.pk]),
         "sweep": tasks.sweep_ledger,

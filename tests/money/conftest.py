@@ -1,0 +1,3 @@
+from tests.commands.conftest import configured, terminal
+
+__all__ = ["configured", "terminal"]
