@@ -1,5 +1,6 @@
 """What stands in config.yaml, as typed rows; what is wrong in it, as sentences with their lines."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
@@ -12,6 +13,7 @@ from chatbot.providers.base import CallLimits, ModelTraits, ServiceSettings, Tim
 from chatbot.providers.keys import Secret
 from chatbot.providers.messages import Parameters
 from chatbot.providers.parameters import RANGED, Limits
+from chatbot.servicefaults import faults
 from chatbot.yamlfile import Entry, YamlFile, line_of, listed, names_of
 
 LOCAL = "local"
@@ -24,6 +26,9 @@ RANGES = {"temperature": (0, 2), "top_p": (0, 1), "frequency_penalty": (-2, 2), 
 PARAMETERS = (*RANGED, "max_output_tokens", "stop", "reasoning_effort")
 TIMEOUTS = ("connect", "first", "idle", "total")
 SECTIONS = ("providers", "models", "routes")
+NAME_CHARS = 50  # the database keeps 64, also of a name with something in front
+MODEL_CHARS = 128  # what the database keeps of a service's own name
+CURRENCY = re.compile("[A-Za-z]{3}")  # ISO 4217
 
 
 StepRow = tuple[tuple[str, float], ...]
@@ -116,6 +121,9 @@ class Reading:
             if section in sections:
                 for name, entry in self.file.entries(sections[section].value, f"`{section}`").items():
                     noted = len(self.file.mistakes)
+                    if not 0 < len(name) <= NAME_CHARS or not name.isprintable():
+                        sentence = f"a name in `{section}` must have 1 to {NAME_CHARS} printable characters."
+                        self.file.wrong(entry.key, sentence)
                     read(name, entry)
                     if len(self.file.mistakes) > noted:
                         self._broken.add(name)
@@ -171,8 +179,11 @@ class Reading:
         settings = shape(**values)
         settings = replace(settings, base_url=settings.base_url.rstrip("/"))
         empty = [key for key, value in given.items() if _is_empty_secret(value)]
+        for setting, name_within, sentence in faults(kind, settings):
+            where = said[setting].value if setting in said else entry.key
+            self.file.wrong(where, f"`{name_within}` of {what} {sentence}.")
         if not empty:
-            self._check_service(settings, said, entry, what)
+            self._check_given(settings, said, entry, what)
         self.providers[name] = ProviderRow(
             name=name,
             kind=kind,
@@ -181,18 +192,15 @@ class Reading:
             line=line_of(entry.key),
         )
 
-    def _check_service(
+    def _check_given(
         self, settings: ServiceSettings, said: Mapping[str, Entry], entry: Entry, what: str
     ) -> None:
         for missing in settings.missing():
-            self.file.wrong(
-                said[missing].value if missing in said else entry.key, f"{what} needs `{missing}`."
-            )
-        for name in ("base_url", "proxy"):
-            url: str | None = getattr(settings, name)
-            if url and not url.startswith(("http://", "https://", "ws://", "wss://")):
-                sentence = f"`{name}` of {what} must begin with http:// or https://."
-                self.file.wrong(said[name].value if name in said else entry.key, sentence)
+            where = said[missing].value if missing in said else entry.key
+            self.file.wrong(where, f"{what} needs `{missing}`.")
+        keys = said["api_keys"].value if "api_keys" in said else None
+        if isinstance(keys, yaml.SequenceNode) and not keys.value:
+            self.file.wrong(keys, f"`api_keys` of {what} holds no key.")
 
     def _kind(self, said: dict[str, Entry], entry: Entry, what: str) -> tuple[str | None, Mapping[str, Any]]:
         """Take `kind` or `preset` out of what a provider says; a preset's settings come with it."""
@@ -229,10 +237,12 @@ class Reading:
                 self.file.unknown(said["provider"].value, sentence, {*self.providers, *self._broken})
             self._broken.add(name)
             return
+        self._check_model(own, said, what)
         service = self.providers[own.provider].settings
         traits = registry.KINDS[self.providers[own.provider].kind].traits
         own_names = names_of(_ModelSettings)
-        self.file.only(said, (*own_names, "timeout_s", *PARAMETERS, *names_of(traits)), what)
+        known = dict.fromkeys((*own_names, "timeout_s", *PARAMETERS, *names_of(traits)))
+        self.file.only(said, known, what)
         self.models[name] = ModelRow(
             name=name,
             provider=own.provider,
@@ -247,6 +257,23 @@ class Reading:
             traits=traits(**self.file.given(said, traits, what)),
             line=line_of(entry.key),
         )
+
+    def _check_model(self, own: _ModelSettings, said: Mapping[str, Entry], what: str) -> None:
+        if len(own.model) > MODEL_CHARS or not own.model.isprintable():
+            sentence = f"`model` of {what} must have at most {MODEL_CHARS} printable characters."
+            self.file.wrong(said["model"].value, sentence)
+        if own.context_tokens and (own.max_output_tokens or 0) >= own.context_tokens:
+            sentence = f"`max_output_tokens` of {what} leaves no room for a question in its `context_tokens`."
+            self.file.wrong(said["max_output_tokens"].value, sentence)
+        if own.prices is None:
+            return
+        for each in ("input", "output", "cached_input"):
+            if (getattr(own.prices, each) or 0) < 0:
+                sentence = f"`{each}` in `prices` of {what} must not be below 0."
+                self.file.wrong(said["prices"].value, sentence)
+        if not CURRENCY.fullmatch(own.prices.currency):
+            sentence = f"`currency` in `prices` of {what} must be three letters, such as USD."
+            self.file.wrong(said["prices"].value, sentence)
 
     def _route(self, name: str, entry: Entry) -> None:
         what = f"route `{name}`"
@@ -275,13 +302,19 @@ class Reading:
         if not isinstance(node, yaml.SequenceNode) or not node.value:
             self.file.wrong(node, f"`steps` of {what} must be a list of models.")
             return ()
-        return tuple(step for one in node.value if (step := self._step(one, what)))
+        steps = tuple(step for one in node.value if (step := self._step(one, what)))
+        names = [name for step in steps for name, _ in step]
+        for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+            self.file.wrong(node, f"{what} names the model `{name}` twice.")
+        return steps
 
     def _step(self, node: yaml.Node, what: str) -> StepRow:
         """One model, or several with their weights."""
         if isinstance(node, yaml.ScalarNode):
             name = self.file.text(node, f"a step of {what}")
             return ((name, 1.0),) if isinstance(name, str) and self._is_model(name, node, what) else ()
+        if isinstance(node, yaml.MappingNode) and not node.value:
+            self.file.wrong(node, f"a step of {what} names no model.")
         step = []
         for name, entry in self.file.entries(node, f"a step of {what}").items():
             weight = self.file.number(entry.value, f"the weight of `{name}` in {what}")
@@ -304,6 +337,8 @@ class Reading:
             if values.get(name) is not None and not lowest <= values[name] <= highest:
                 sentence = f"`{name}` of {what} is {values[name]:g}; it must be from {lowest} to {highest}."
                 self.file.wrong(mine[name].value, sentence)
+        if "" in values.get("stop", ()):
+            self.file.wrong(mine["stop"].value, f"`stop` of {what} holds an empty text.")
         return Parameters(**values)
 
     def _check_limits(self, limits: Limits, said: Mapping[str, Entry], what: str) -> None:

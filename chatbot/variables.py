@@ -26,6 +26,8 @@ class VariableError(ValueError):
 def expand(text: str, environ: Mapping[str, str], *, is_secret: bool) -> str:
     """Replace the variables; an unset or empty NAME is its default, or empty. A value that was put in is
     not looked through again. Raises VariableError."""
+    if "${" in _VARIABLE.sub("", text):
+        raise VariableError("a `${` has no `}`.")
     return _VARIABLE.sub(lambda match: _value(match, environ, is_secret=is_secret), text)
 
 
