@@ -119,3 +119,15 @@ def test_a_wrong_config_is_one_sentence(terminal: Terminal, configured: Any) -> 
 
     assert printed.exit == 1
     assert "has the unknown kind `nope`" in printed.err
+
+
+def test_what_a_model_does_not_take_is_told(terminal: Terminal, configured: Any) -> None:
+    claude = '{kind: anthropic, api_key: sk-secret, base_url: "http://127.0.0.1:9"}'
+    configured(
+        f"providers: {{a: {claude}}}\nmodels: {{claude: {{provider: a, model: claude-haiku-4-5}}}}\n"
+        "routes: {default: [claude], creative: {steps: [claude], temperature: 1.0}}\n"
+    )
+    note = "Route `creative`, model `claude`: `temperature` is left out."
+
+    assert note in terminal("providers").out.splitlines()
+    assert terminal("providers", "--json").json["notes"] == [note]

@@ -1,9 +1,10 @@
+import os
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from chatbot import listening, probes, web
+from chatbot import config, listening, probes, web
 from chatbot.asgi import application
 from conversations import runner
 
@@ -19,11 +20,14 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
+            known = config.load(settings.CONFIG_FILE, os.environ)
             if options["fd"] is not None:
                 found = listening.inherited(options["fd"])
             else:
+                for note in known.build().notes():  # `serve` has said it for its children
+                    self.stderr.write(note)
                 found = listening.listen(options["host"], options["port"])
-        except listening.CannotListenError as error:
+        except (config.ConfigError, listening.CannotListenError) as error:
             raise CommandError(str(error)) from error
         code = web.serve(
             application,

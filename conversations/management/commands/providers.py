@@ -19,7 +19,8 @@ Probes = Mapping[str, trials.Trial]
 
 
 class Command(BaseCommand):
-    """List providers, models and routes; with --probe, ask each usable model for one word."""
+    """List providers, models and routes, and which parameters a model does not take as config.yaml says
+    them; with --probe, ask each usable model for one word."""
 
     help = "List providers, models and routes: which can be used, and why not."
 
@@ -33,10 +34,13 @@ class Command(BaseCommand):
         known = terminal.said()
         with terminal.ready(local=probe and known.needs_local, tell=self.stderr.write):
             found, probes = asyncio.run(self._look(probe=probe))
+        notes = known.build().notes()
         if json:
-            self.stdout.write(orjson.dumps(as_json(found, probes)).decode())
+            self.stdout.write(orjson.dumps({**as_json(found, probes), "notes": notes}).decode())
         else:
             self._tell(found, probes)
+            for line in ["", *notes] if notes else []:
+                self.stdout.write(line)
         if any(not trial.is_complete for trial in probes.values()):
             sys.exit(1)
 
