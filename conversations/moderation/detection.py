@@ -40,7 +40,7 @@ class Detection:
     """The search for everything that some rules' detectors know."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
-        self._rules: Final = tuple((rule, MADE[rule.pattern], _allowed(rule)) for rule in rules)
+        self._rules: Final = tuple((rule, MADE[rule.pattern], _Allowed(rule)) for rule in rules)
         made = list({id(each): each for _, each, _ in self._rules}.values())
         self.longest = max((each.longest for each in made), default=0) + 1
         self._any: Final = re.compile("|".join(each.looks.pattern for each in made), re.ASCII)
@@ -57,7 +57,7 @@ class Detection:
             return
         for rule, made, allowed in self._rules:
             for start, end, value in found(made, text, first.start(), until):
-                yield Match(start, end, rule, value.endswith(allowed), value)
+                yield Match(start, end, rule, value in allowed, value)
 
 
 def found(made: Made, text: str, since: int, until: int) -> Iterator[tuple[int, int, str]]:
@@ -80,8 +80,14 @@ _BESIDE: Final = {
 }
 
 
-def _allowed(rule: Rule) -> tuple[str, ...]:
-    """The values that are not meant; of `@shop.example`, all addresses there."""
-    value = DETECTORS[rule.pattern].value
-    folded = [fold(text).symbols.strip() for text in rule.exceptions]
-    return tuple(text if text.startswith("@") else value(text) or text for text in folded)
+class _Allowed:
+    """The values that a rule's exceptions name; `@shop.example` names all addresses there."""
+
+    def __init__(self, rule: Rule) -> None:
+        texts = [fold(text).symbols.strip() for text in rule.exceptions]
+        value = DETECTORS[rule.pattern].value
+        self._domains: Final = tuple(text for text in texts if text.startswith("@"))
+        self._values: Final = frozenset(value(text) or text for text in texts)
+
+    def __contains__(self, value: str) -> bool:
+        return value in self._values or value.endswith(self._domains)

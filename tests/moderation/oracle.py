@@ -79,7 +79,7 @@ def _levelled(char: str, start: int, end: int) -> Iterator[Symbol]:
         elif "\ud800" <= each <= "\udfff":
             yield "\ufffd", start, end
         elif unicodedata.category(each) not in {"Cf", "Cc"} and unicodedata.combining(each) in {0, 8, 9}:
-            if each not in "\ufe0f\u034f\u3164":
+            if each not in "\ufe0f\u034f\u1160":
                 yield each, start, end
 
 
