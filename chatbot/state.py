@@ -5,9 +5,10 @@ Nothing here may be the only copy of a fact. Without Redis every call returns at
 """
 
 import asyncio
+import contextlib
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import redis.asyncio as redis
@@ -245,7 +246,7 @@ class Listener:
             pubsub = self._client.pubsub(ignore_subscribe_messages=True)
             try:
                 before = frozenset(self._channels)
-                await pubsub.subscribe(PREFIX + "all", *(PREFIX + each for each in before))
+                await _apart(pubsub.subscribe(PREFIX + "all", *(PREFIX + each for each in before)))
                 self._pubsub = pubsub
                 for late in self._channels - before:
                     await self._tell("subscribe", late)
@@ -323,7 +324,10 @@ class Reader:
             changed.cancel()
             if not reading.done():
                 reading.cancel()
-                await self._client.connection_pool.disconnect()  # its answer is nobody's
+                with contextlib.suppress(
+                    RedisError, OSError, TimeoutError
+                ):  # or it hides that we are cancelled
+                    await self._client.connection_pool.disconnect()  # its answer is nobody's
         streams = answer.items() if isinstance(answer, Mapping) else answer
         for raw_key, raw in streams:
             key = raw_key.decode()[len(PREFIX) :]
@@ -340,6 +344,19 @@ class Reader:
     async def aclose(self) -> None:
         """Close the connection."""
         await self._client.aclose()
+
+
+async def _apart(work: Coroutine[Any, Any, None]) -> None:
+    """Wait for what may lose a cancellation: redis-py sends with asyncio.wait_for (until Python 3.12)."""
+    task = asyncio.create_task(work)
+    task.add_done_callback(_hear_error)
+    try:
+        await asyncio.wait([task])
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+    task.result()
 
 
 def _hear_error(task: asyncio.Future[Any]) -> None:

@@ -1,0 +1,47 @@
+"""What the processes share through Redis: that it can be let go of at any moment."""
+
+import asyncio
+
+from chatbot.state import State
+from tests.redis_server import RedisServer
+
+PATIENCE_S = 10.0
+
+
+async def _nothing(*_: object) -> None:
+    """Take no interest in it."""
+
+
+async def test_listening_ends_at_whatever_moment_it_is_cancelled(redis_server: RedisServer) -> None:
+    """redis-py may lose a cancellation while it sends; the process would then never end in order."""
+    for ticks in range(60):
+        state = State(redis_server.url)
+        listener = state.listener(_nothing, _nothing)
+        await listener.join("c-1")
+        listening = asyncio.create_task(listener.run())
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        listening.cancel()
+
+        await asyncio.wait([listening], timeout=PATIENCE_S)
+
+        assert listening.cancelled(), ticks
+        await listener.aclose()
+        await state.aclose()
+
+
+async def test_reading_ends_at_whatever_moment_it_is_cancelled(redis_server: RedisServer) -> None:
+    for ticks in range(60):
+        state = State(redis_server.url)
+        reader = state.reader(_nothing)
+        reader.follow("answer:1")
+        reading = asyncio.create_task(reader.run())
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        reading.cancel()
+
+        await asyncio.wait([reading], timeout=PATIENCE_S)
+
+        assert reading.cancelled(), ticks
+        await reader.aclose()
+        await state.aclose()
