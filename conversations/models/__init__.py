@@ -22,6 +22,7 @@ from conversations.models.conversation import (
 from conversations.models.counters import HourlyCounter
 from conversations.models.ids import new_id
 from conversations.models.ledger import EntryKind, LedgerEntry, Purpose
+from conversations.models.moderation import Decision, RuleChange, ScreeningRule, Verdict, VerdictSource
 from conversations.models.outbox import OutboxEntry
 from conversations.models.prices import NANOS, ExchangeRate, Price
 from conversations.models.turn import UNFINISHED, Turn, TurnStatus
@@ -41,6 +42,7 @@ __all__ = [
     "CompletionStatus",
     "Conversation",
     "ConversationStatus",
+    "Decision",
     "EntryKind",
     "ExchangeRate",
     "HistoryWindow",
@@ -55,8 +57,12 @@ __all__ = [
     "Purpose",
     "Reservation",
     "Role",
+    "RuleChange",
+    "ScreeningRule",
     "Turn",
     "TurnStatus",
+    "Verdict",
+    "VerdictSource",
     "Visitor",
     "new_id",
 ]

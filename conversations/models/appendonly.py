@@ -13,6 +13,7 @@ TABLES: tuple[str, ...] = (
     "conversations_price",
     "conversations_exchangerate",
     "conversations_budgetchange",
+    "conversations_rulechange",
 )
 
 # PostgreSQL: one function for all tables; TRUNCATE fires no row trigger, so it has one of its own.

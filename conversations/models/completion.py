@@ -64,6 +64,7 @@ class HistoryWindow(models.Model):
     `system` is the rendered system text, `sent` the positions of the messages sent, oldest first;
     `dropped` says what was left out and why: [{"from", "to", "reason"}, …] in positions, both ends
     included. `hmac`, keyed with `salt`, covers the whole request; `parameters` are those it carried.
+    `hidden` says which passages stand as placeholders: {position: [[start, end, placeholder], …]}.
     `input_tokens` is the count the window was cut by; `is_exact`: it came from the vocabulary.
     """
 
@@ -73,6 +74,7 @@ class HistoryWindow(models.Model):
     system = models.TextField()
     sent = models.JSONField()
     dropped = models.JSONField(default=list)
+    hidden = models.JSONField(default=dict)
     parameters = models.JSONField(default=dict)
     input_tokens = models.PositiveIntegerField()
     is_exact = models.BooleanField(default=False)

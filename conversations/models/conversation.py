@@ -138,6 +138,8 @@ class Message(models.Model):
 
     An answer's row is written when its turn ends; until then the turn holds its id and position.
     `client_id` is the visitor's own id of the message, by which it may be sent twice without harm.
+    `text` is what its visitor may read; where that is not what was written, because it was blocked,
+    hidden or masked, `withheld` is. `is_masked`: the model gets placeholders for a part of it.
     """
 
     id = IdField(primary_key=True, default=new_id, editable=False)
@@ -157,6 +159,8 @@ class Message(models.Model):
     role = models.CharField(max_length=16, choices=Role.choices)
     status = models.CharField(max_length=16, choices=MessageStatus.choices, default=MessageStatus.FINAL)
     text = models.TextField(blank=True)
+    withheld = models.TextField(blank=True)
+    is_masked = models.BooleanField(default=False)
     rating = models.SmallIntegerField(null=True, blank=True)
     rating_comment = models.CharField(max_length=1000, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
@@ -166,6 +170,13 @@ class Message(models.Model):
             models.UniqueConstraint(fields=["visitor", "client_id"], name="one_message_per_client_id"),
             models.UniqueConstraint(fields=["conversation", "position"], name="one_message_per_position"),
             models.CheckConstraint(condition=models.Q(rating__in=[1, -1]), name="rating_up_or_down"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["conversation", "position"],
+                condition=models.Q(is_masked=True),
+                name="masked_messages",
+            )
         ]
 
     def __str__(self) -> str:

@@ -35,6 +35,11 @@ class Remembered(Generic[T]):
         self._looked_at = now
         return known[1]
 
+    @property
+    def last(self) -> T | None:
+        """What was read the last time; None before the first."""
+        return None if self._known is None else self._known[1]
+
     def forget(self) -> None:
         """Read it anew the next time."""
         self._known = None

@@ -19,6 +19,7 @@ from conversations.moderation.rules import Boundary, Rule, Stage
 
 WORDS: Final = 12  # in a row that are no coincidence
 SIGNS: Final = 30  # the same in Chinese
+PREFIX: Final = "prompt:"  # of these rules' ids
 CANARY_LETTERS: Final = 16  # of five bits each
 
 _OUTPUT: Final = frozenset[Stage]({"output", "review"})
@@ -83,7 +84,7 @@ def guards(instructions: str, *, word: str = "", sayable: Iterable[str] = ()) ->
 
 def _rule(name: str, pattern: str, boundary: Boundary, *, is_spaced: bool = False) -> Rule:
     return Rule(
-        id=f"prompt:{name}",
+        id=f"{PREFIX}{name}",
         kind="phrase",
         pattern=pattern,
         action="block",
