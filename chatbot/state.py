@@ -324,10 +324,9 @@ class Reader:
             changed.cancel()
             if not reading.done():
                 reading.cancel()
-                with contextlib.suppress(
-                    RedisError, OSError, TimeoutError
-                ):  # or it hides that we are cancelled
-                    await self._client.connection_pool.disconnect()  # its answer is nobody's
+                # Its answer is nobody's. An error here would hide that we are being cancelled.
+                with contextlib.suppress(RedisError, OSError, TimeoutError):
+                    await self._client.connection_pool.disconnect()
         streams = answer.items() if isinstance(answer, Mapping) else answer
         for raw_key, raw in streams:
             key = raw_key.decode()[len(PREFIX) :]
