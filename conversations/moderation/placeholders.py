@@ -25,6 +25,9 @@ _NOISE: Final = re.compile(r"[\[\] \\]")
 Span = tuple[int, int, str, str]
 """From where to where, the label, and the value in one form."""
 
+Passage = tuple[int, int, str]
+"""From where to where in a message, and the placeholder that stands there."""
+
 
 class Placeholders:
     """What is hidden of one conversation. Give it all visitor messages first, oldest first."""
@@ -36,11 +39,19 @@ class Placeholders:
 
     def hide(self, text: str) -> str:
         """Return a visitor's message as the model may see it; what is new in it gets its number."""
-        return self._replaced(text, learns=True)
+        return replaced(text, self.passages(text))
 
     def hide_known(self, text: str) -> str:
         """Return another message without what is already hidden, such as an answer that repeats it."""
-        return self._replaced(text, learns=False) if self._names else text
+        return replaced(text, self.known_passages(text))
+
+    def passages(self, text: str) -> list[Passage]:
+        """Return what to hide of a visitor's message; what is new in it gets its number."""
+        return self._passages(text, learns=True)
+
+    def known_passages(self, text: str) -> list[Passage]:
+        """Return what to hide of another message: what was hidden before."""
+        return self._passages(text, learns=False) if self._names else []
 
     @property
     def originals(self) -> dict[str, str]:
@@ -52,23 +63,31 @@ class Placeholders:
         """The values that a gate may let out to this visitor, who knows them."""
         return frozenset(value for label, value in self._names if label not in {TEXT, QUOTE})
 
-    def _replaced(self, text: str, *, learns: bool) -> str:
-        pieces: list[str] = []
-        at = 0
+    def _passages(self, text: str, *, learns: bool) -> list[Passage]:
+        passages: list[Passage] = []
         for start, end, label, value in _spans(text, self._ruleset):
             name = self._names.get((label, value))
             if name is None and learns:
                 name = self._named(label, value, text[start:end])
             if name is not None:
-                pieces += text[at:start], name
-                at = end
-        return "".join([*pieces, text[at:]])
+                passages.append((start, end, name))
+        return passages
 
     def _named(self, label: str, value: str, original: str) -> str:
         number = 1 + sum(known == label for known, _ in self._names)
         name = self._names[label, value] = f"[{label}_{number}]"
         self._originals[name] = original
         return name
+
+
+def replaced(text: str, passages: Iterable[Passage]) -> str:
+    """Return a message with its passages replaced."""
+    pieces: list[str] = []
+    at = 0
+    for start, end, name in passages:
+        pieces += text[at:start], name
+        at = end
+    return "".join([*pieces, text[at:]])
 
 
 class Restorer:
