@@ -20,7 +20,7 @@ from typing import Any, Literal
 import orjson
 
 from chatbot.providers.base import ModelTraits, Target
-from chatbot.providers.bodies import MONEY, TOO_LONG, by_status, parse, parse_error, table
+from chatbot.providers.bodies import MONEY, TOO_LONG, by_status, parse, parse_error
 from chatbot.providers.capabilities import ANY_NUMBER, Capabilities
 from chatbot.providers.errors import ErrorKind, ProviderError, TryLater, of_kind
 from chatbot.providers.http import HttpProvider
@@ -35,7 +35,7 @@ from chatbot.providers.messages import (
 )
 from chatbot.providers.sse import Event
 from chatbot.providers.tokens import TokenStore
-from chatbot.providers.wire import Call, Reader, Wire, count, kind_of_status, word
+from chatbot.providers.wire import Call, Reader, Wire, count, kind_of_status, table, word
 
 ApiVersion = Literal["2026-10-21", "2023-06-01"]
 Thinking = Literal["adaptive", "budget", "none"]
@@ -222,14 +222,16 @@ class MessagesReader(Reader):
         if not usage:
             return
         self._counts.update({name: said for name, said in usage.items() if said is not None})
-        cached, made = (count(self._counts.get(f"cache_{how}_input_tokens")) for how in ("read", "creation"))
-        fresh = count(self._counts.get("input_tokens"))
-        self.usage = Usage(
+        self.counted = self._counts
+
+    def read_usage(self, counted: Mapping[str, Any]) -> Usage:
+        cached, made = (count(counted.get(f"cache_{how}_input_tokens")) for how in ("read", "creation"))
+        fresh = count(counted.get("input_tokens"))
+        return Usage(
             input_tokens=None if fresh is None else fresh + (cached or 0) + (made or 0),
-            output_tokens=self._counts.get("output_tokens"),
+            output_tokens=counted.get("output_tokens"),
             cached_input_tokens=cached,
-            reasoning_tokens=table(self._counts.get("output_tokens_details")).get("thinking_tokens"),
-            kind="exact",
+            reasoning_tokens=table(counted.get("output_tokens_details")).get("thinking_tokens"),
         )
 
     def _finished(self) -> None:

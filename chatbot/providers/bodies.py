@@ -46,11 +46,6 @@ def parse_error(body: bytes) -> object:
         return None
 
 
-def table(value: object) -> dict[str, Any]:
-    """An object inside a stranger's JSON; an empty one where something else stands."""
-    return value if isinstance(value, dict) else {}
-
-
 def by_status(status: int, body: bytes) -> ProviderError:
     """The error of an answer without JSON in it: proxies answer with HTML or text."""
     text = body.decode("utf-8", "replace").strip()

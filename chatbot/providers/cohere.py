@@ -17,7 +17,7 @@ import orjson
 
 from chatbot.providers import retry_after
 from chatbot.providers.base import ModelTraits, Target
-from chatbot.providers.bodies import TOO_LONG, by_status, parse, parse_error, table
+from chatbot.providers.bodies import TOO_LONG, by_status, parse, parse_error
 from chatbot.providers.capabilities import Capabilities
 from chatbot.providers.errors import ErrorKind, ProviderError, of_kind
 from chatbot.providers.http import HttpProvider
@@ -31,7 +31,7 @@ from chatbot.providers.messages import (
 )
 from chatbot.providers.sse import Event
 from chatbot.providers.tokens import TokenStore
-from chatbot.providers.wire import Call, Reader, Wire, count, kind_of_status
+from chatbot.providers.wire import Call, Reader, Wire, kind_of_status, table
 
 TAKES = Capabilities(
     temperature=(0.0, 2.0),
@@ -174,10 +174,21 @@ class ChatReader(Reader):
             index, call_id=call.get("id"), name=function.get("name"), arguments=function.get("arguments")
         )
 
+    def read_usage(self, counted: Mapping[str, Any]) -> Usage:
+        """What was used, and what of it is billed: Cohere's own preamble is not."""
+        tokens, billed = table(counted.get("tokens")), table(counted.get("billed_units"))
+        return Usage(
+            input_tokens=tokens.get("input_tokens", billed.get("input_tokens")),
+            output_tokens=tokens.get("output_tokens", billed.get("output_tokens")),
+            cached_input_tokens=counted.get("cached_tokens"),
+            billed_input_tokens=billed.get("input_tokens"),
+            billed_output_tokens=billed.get("output_tokens"),
+        )
+
     def _finished(self, said: Mapping[str, Any]) -> None:
         """Read `finish_reason`, `error` and `usage`."""
         if usage := said.get("usage"):
-            self.usage = _read_usage(usage)
+            self.counted = usage
         reason = said["finish_reason"]
         self.finish_raw, self.finish = reason, FINISH.get(reason, "stop")
         if self.finish == "error":
@@ -193,19 +204,6 @@ def build(name: str, settings: CohereSettings, tokens: TokenStore) -> HttpProvid
 def _thinks(target: Target) -> bool:
     said = target.traits.reasoning if isinstance(target.traits, CohereTraits) else None
     return "reasoning" in target.model if said is None else said
-
-
-def _read_usage(usage: Mapping[str, Any]) -> Usage:
-    """What was used, and what of it is billed: Cohere's own preamble is not. Counts may be floats."""
-    tokens, billed = table(usage.get("tokens")), table(usage.get("billed_units"))
-    return Usage(
-        input_tokens=count(tokens.get("input_tokens", billed.get("input_tokens"))),
-        output_tokens=count(tokens.get("output_tokens", billed.get("output_tokens"))),
-        cached_input_tokens=count(usage.get("cached_tokens")),
-        billed_input_tokens=count(billed.get("input_tokens")),
-        billed_output_tokens=count(billed.get("output_tokens")),
-        kind="exact" if tokens or billed else "unknown",
-    )
 
 
 def _classed(answer: Mapping[str, Any], status: int | None) -> ProviderError:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import orjson
 
 from chatbot.providers.base import ModelTraits, Target
-from chatbot.providers.bodies import TOO_LONG, by_status, parse, parse_error, table
+from chatbot.providers.bodies import TOO_LONG, by_status, parse, parse_error
 from chatbot.providers.capabilities import Capabilities
 from chatbot.providers.errors import ErrorKind, ProviderError, TryLater, of_kind
 from chatbot.providers.events import CompletionFinished
@@ -34,7 +34,7 @@ from chatbot.providers.messages import (
 )
 from chatbot.providers.sse import Event
 from chatbot.providers.tokens import TokenStore
-from chatbot.providers.wire import Call, Reader, Wire, count, kind_of_status
+from chatbot.providers.wire import Call, Reader, Wire, count, kind_of_status, table
 
 Thinking = Literal["budget", "level", "none"]
 
@@ -171,11 +171,23 @@ class CandidateReader(Reader):
             raise _classed(error, None)
         self.request_id = self.request_id or chunk.get("responseId")
         if usage := chunk.get("usageMetadata"):
-            self.usage = _read_usage(usage)
+            self.counted = usage
         if candidates := chunk.get("candidates"):
             self._candidate(candidates[0])
         elif reason := (chunk.get("promptFeedback") or {}).get("blockReason"):
             self.finish_raw, self.finish = reason, "content_filter"
+
+    def read_usage(self, counted: Mapping[str, Any]) -> Usage:
+        """Cached tokens are already part of the prompt's; thoughts are not part of the candidates'. A count
+        of nothing is left out by the service; only a prompt has always some."""
+        thoughts, prompt = count(counted.get("thoughtsTokenCount")), count(counted.get("promptTokenCount"))
+        tools, said = (count(counted.get(f"{what}TokenCount")) for what in ("toolUsePrompt", "candidates"))
+        return Usage(
+            input_tokens=None if prompt is None else prompt + (tools or 0),
+            output_tokens=(said or 0) + (thoughts or 0),
+            cached_input_tokens=counted.get("cachedContentTokenCount"),
+            reasoning_tokens=thoughts,
+        )
 
     def _candidate(self, candidate: Mapping[str, Any]) -> None:
         for part in (candidate.get("content") or {}).get("parts") or ():
@@ -237,19 +249,6 @@ def _thinking(target: Target) -> Thinking:
 
 def _traits(target: Target) -> GeminiTraits:
     return target.traits if isinstance(target.traits, GeminiTraits) else GeminiTraits()
-
-
-def _read_usage(usage: Mapping[str, Any]) -> Usage:
-    """Cached tokens are already part of the prompt's; thoughts are not part of the candidates'. A count
-    of nothing is left out by the service; only a prompt has always some."""
-    thoughts, prompt = count(usage.get("thoughtsTokenCount")), count(usage.get("promptTokenCount"))
-    return Usage(
-        input_tokens=None if prompt is None else prompt + (count(usage.get("toolUsePromptTokenCount")) or 0),
-        output_tokens=(count(usage.get("candidatesTokenCount", 0)) or 0) + (thoughts or 0),
-        cached_input_tokens=usage.get("cachedContentTokenCount"),
-        reasoning_tokens=thoughts,
-        kind="exact",
-    )
 
 
 def _classed(error: Mapping[str, Any], status: int | None) -> ProviderError:

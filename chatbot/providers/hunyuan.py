@@ -139,13 +139,12 @@ class HunyuanReader(Reader):
         self._read(response, "Message")
         self.finish = self.finish or "stop"
 
+    def read_usage(self, counted: Mapping[str, Any]) -> Usage:
+        return Usage(input_tokens=counted.get("PromptTokens"), output_tokens=counted.get("CompletionTokens"))
+
     def _read(self, answer: Mapping[str, Any], part: str) -> None:
         if usage := answer.get("Usage"):  # all so far
-            self.usage = Usage(
-                input_tokens=usage.get("PromptTokens"),
-                output_tokens=usage.get("CompletionTokens"),
-                kind="exact",
-            )
+            self.counted = usage
         if error := _reported(answer):
             raise error
         # An event may tell of the usage alone.

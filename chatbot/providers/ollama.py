@@ -188,10 +188,11 @@ class LineReader(TagReader):
             arguments = orjson.dumps(function.get("arguments") or {}).decode()
             self.ask_tool(None, call_id=call.get("id"), name=function["name"], arguments=arguments)
 
+    def read_usage(self, counted: Mapping[str, Any]) -> Usage:
+        return Usage(input_tokens=counted.get("prompt_eval_count"), output_tokens=counted.get("eval_count"))
+
     def _finished(self, line: Mapping[str, Any]) -> None:
-        prompt, answer = line.get("prompt_eval_count"), line.get("eval_count")
-        is_known = prompt is not None and answer is not None
-        self.usage = Usage(input_tokens=prompt, output_tokens=answer, kind="exact" if is_known else "unknown")
+        self.counted = line
         reason = line.get("done_reason") or "stop"  # older versions do not say
         if reason in ("load", "unload"):
             raise TryLater("server", f"The model was moved (`{reason}`), and gave no answer.", code=reason)

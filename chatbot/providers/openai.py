@@ -19,7 +19,7 @@ import orjson
 
 from chatbot.providers.auth import KeyAuth, OAuth2, OAuth2Settings
 from chatbot.providers.base import ModelTraits, Target
-from chatbot.providers.bodies import parse, table
+from chatbot.providers.bodies import parse
 from chatbot.providers.capabilities import Capabilities
 from chatbot.providers.errors import ProviderError, TryLater
 from chatbot.providers.events import CompletionFinished
@@ -38,7 +38,7 @@ from chatbot.providers.sse import Event
 from chatbot.providers.thinking import TagReader, ThinkFilter
 from chatbot.providers.tokens import TokenStore
 from chatbot.providers.transport import Transport
-from chatbot.providers.wire import Call, Reader, Wire
+from chatbot.providers.wire import Call, Reader, Wire, table
 
 OutputLimitField = Literal["max_completion_tokens", "max_tokens"]
 JsonMode = Literal["schema", "object", "none"]
@@ -199,14 +199,14 @@ class ChatReader(TagReader):
         if choices := chunk.get("choices"):  # none in Azure's first chunk and in the one with the usage
             self.choice(choices[0], "delta")
         if usage := chunk.get("usage"):
-            self.usage = read_usage(usage)
+            self.counted = usage
 
     def take_whole(self, body: bytes) -> None:
         answer = parse(body)
         self.check(answer)
         self.choice(answer["choices"][0], "message")
         if usage := answer.get("usage"):
-            self.usage = read_usage(usage)
+            self.counted = usage
         self.finish = self.finish or "stop"
 
     def check(self, answer: Mapping[str, Any]) -> None:
@@ -218,6 +218,18 @@ class ChatReader(TagReader):
             self.finish = "content_filter"
         return super().end()
 
+    def read_usage(self, counted: Mapping[str, Any]) -> Usage:
+        """Cached tokens are already part of the prompt's, reasoning of the answer's."""
+        prompt, answer = (table(counted.get(f"{part}_tokens_details")) for part in ("prompt", "completion"))
+        return Usage(
+            input_tokens=counted.get("prompt_tokens"),
+            output_tokens=counted.get("completion_tokens"),
+            cached_input_tokens=prompt.get(
+                "cached_tokens", counted.get("prompt_cache_hit_tokens")
+            ),  # DeepSeek
+            reasoning_tokens=answer.get("reasoning_tokens"),
+        )
+
     def choice(self, choice: Mapping[str, Any], part: str) -> None:
         if delta := choice.get(part):
             if len(delta) > 1 or "content" not in delta:  # most deltas are `content` alone
@@ -227,7 +239,7 @@ class ChatReader(TagReader):
         if reason := choice.get("finish_reason"):
             self.finished(reason)
             if usage := choice.get("usage"):  # Kimi
-                self.usage = read_usage(usage)
+                self.counted = usage
 
     def _content(self, text: str | list[Mapping[str, Any]]) -> None:
         if isinstance(text, list):  # Mistral's thinking models send parts
@@ -261,19 +273,6 @@ class ChatReader(TagReader):
         self.finish_raw, self.finish = reason, FINISH.get(reason, "stop")
         if self.finish == "error":
             raise TryLater("server", f"The service gave up on the answer: `{reason}`.", code=reason)
-
-
-def read_usage(usage: Mapping[str, Any]) -> Usage:
-    """Read token counts; cached ones are already part of the prompt's, reasoning of the answer's."""
-    usage = table(usage)
-    prompt, answer = (table(usage.get(f"{part}_tokens_details")) for part in ("prompt", "completion"))
-    return Usage(
-        input_tokens=usage.get("prompt_tokens"),
-        output_tokens=usage.get("completion_tokens"),
-        cached_input_tokens=prompt.get("cached_tokens", usage.get("prompt_cache_hit_tokens")),  # DeepSeek
-        reasoning_tokens=answer.get("reasoning_tokens"),
-        kind="exact",
-    )
 
 
 def connect(name: str, settings: OpenAISettings, wire: Wire, tokens: TokenStore) -> HttpProvider:

@@ -157,16 +157,17 @@ class QianfanReader(Reader):
         self._read(answer)
         self._finish(answer)
 
+    def read_usage(self, counted: Mapping[str, Any]) -> Usage:
+        return Usage(
+            input_tokens=counted.get("prompt_tokens"), output_tokens=counted.get("completion_tokens")
+        )
+
     def _read(self, answer: Mapping[str, Any]) -> None:
         if error := _reported(answer):
             raise error
         self.request_id = self.request_id or word(answer.get("id"))
         if usage := answer.get("usage"):  # all so far
-            self.usage = Usage(
-                input_tokens=usage.get("prompt_tokens"),
-                output_tokens=usage.get("completion_tokens"),
-                kind="exact",
-            )
+            self.counted = usage
         if "is_end" not in answer or answer.get("result"):  # there may be none beside a function call
             self.say(answer["result"])
         if tool := answer.get("function_call"):

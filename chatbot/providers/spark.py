@@ -225,13 +225,14 @@ class FrameReader(Reader):
             raise error
         payload = frame.get("payload", {})
         if usage := payload.get("usage"):
-            self.usage = Usage(
-                input_tokens=usage["text"].get("prompt_tokens"),
-                output_tokens=usage["text"].get("completion_tokens"),
-                kind="exact",
-            )
+            self.counted = usage["text"]
         if choices := payload.get("choices"):  # none in a frame that tells of a web search
             self._read(choices)
+
+    def read_usage(self, counted: Mapping[str, Any]) -> Usage:
+        return Usage(
+            input_tokens=counted.get("prompt_tokens"), output_tokens=counted.get("completion_tokens")
+        )
 
     def _read(self, choices: Mapping[str, Any]) -> None:
         for text in choices["text"]:

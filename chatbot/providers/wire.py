@@ -61,6 +61,11 @@ def count(value: object) -> int | None:
     return value if type(value) is int and 0 <= value <= MOST_TOKENS else None
 
 
+def table(value: object) -> dict[str, Any]:
+    """An object inside a stranger's JSON; an empty one where something else stands."""
+    return value if isinstance(value, dict) else {}
+
+
 def word(value: object) -> str | None:
     """A name or number out of a stranger's JSON, as text; None for anything else, and for nothing."""
     return str(value).replace("\0", "") or None if isinstance(value, str | int) else None
@@ -79,11 +84,12 @@ class Reader(ABC):
     """Reads one answer. Gathers deltas as events are taken in; neighbours of one sort become one.
 
     `moved` turns true when an event brought the answer forward; comments and empty deltas do not.
-    `done` is true when the service's last word has come, and nothing after it matters.
+    `done` is true when the service's last word has come, and nothing after it matters. `counted` is the
+    last that the service said of its usage, as it came: many say it with every delta, and it is read once.
     """
 
     def __init__(self) -> None:
-        self.usage: Usage = UNKNOWN_USAGE
+        self.counted: object = None
         self.request_id: str | None = None
         self.finish: FinishReason | None = None
         self.finish_raw: str | None = None
@@ -122,9 +128,16 @@ class Reader(ABC):
 
     def spent(self) -> Usage:
         """What the service has counted so far; what it sent in place of a count is unknown."""
-        counts: dict[str, Any] = {name: count(getattr(self.usage, name)) for name in COUNTS}
+        if self.counted is None:
+            return UNKNOWN_USAGE
+        said = self.read_usage(table(self.counted))
+        counts: dict[str, Any] = {name: count(getattr(said, name)) for name in COUNTS}
         is_known = counts["input_tokens"] is not None and counts["output_tokens"] is not None
-        return Usage(**counts, kind=self.usage.kind if is_known else "unknown")
+        return Usage(**counts, kind="exact" if is_known else "unknown")
+
+    @abstractmethod
+    def read_usage(self, counted: Mapping[str, Any]) -> Usage:
+        """Read what the service has counted. Whether its counts are such, and all there, is seen to."""
 
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """The tools asked for, once all is read."""
