@@ -13,9 +13,10 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from chatbot.providers.errors import HUNG_UP
 from chatbot.providers.messages import NOTHING, Usage, UsageKind
 from conversations import budgets, ledger, outbox, prices, tokens
-from conversations.budgets import BudgetExhaustedError
+from conversations.budgets import OverspentError
 from conversations.ledger import Posting
 from conversations.models import (
     UNFINISHED,
@@ -36,7 +37,6 @@ SPENT_NOTHING = {
     "auth", "auth_expired", "permission", "not_found", "quota", "invalid_request", "context_length",
     "rate_limit", "overloaded", "limited", "unavailable", "not_configured", "budget",
 }  # fmt: skip
-HUNG_UP = "hung_up"
 # A service that breaks down does not charge for it, as far as anybody can know.
 PROBABLY_NOTHING = {"server"}
 
@@ -58,7 +58,7 @@ def hold(
     """Hold what a call may cost, in the transaction that writes its completion.
 
     `input_tokens` are a guess, `output_tokens` the longest answer that is asked for. Raises
-    BudgetExhaustedError where a visitor's call would cost more than a budget has left.
+    OverspentError where a visitor's call would cost more than a budget has left.
     """
     usage = Usage(input_tokens=input_tokens, output_tokens=output_tokens, kind="estimated")
     posting = _priced(completion, usage, reason="held")
@@ -89,7 +89,7 @@ def _priced(completion: Completion, usage: Usage, *, reason: str) -> Posting:
     )
 
 
-def refused(error: BudgetExhaustedError) -> None:
+def refused(error: OverspentError) -> None:
     """Note that a budget refused a call, once the call's own transaction is undone."""
     with transaction.atomic():
         _tell(budgets.refused(error))

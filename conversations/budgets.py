@@ -17,7 +17,7 @@ from django.db import transaction
 from django.forms.models import model_to_dict
 from django.utils import timezone
 
-from conversations.errors import ConversationError
+from conversations.errors import BudgetExhaustedError, ConversationError
 from conversations.models import (
     Budget,
     BudgetAlert,
@@ -44,10 +44,8 @@ _BEGIN = (
 )
 
 
-class BudgetExhaustedError(ConversationError):
+class OverspentError(BudgetExhaustedError):
     """The call would cost more than a budget has left."""
-
-    code = "budget_exhausted"
 
     def __init__(self, budget: Budget, period_start: date, subject: str) -> None:
         super().__init__(f"The budget `{budget}` has too little left.")
@@ -83,6 +81,12 @@ _budgets = Remembered("SELECT MAX(id) FROM conversations_budgetchange", _load)
 def forget() -> None:
     """Read the budgets anew."""
     _budgets.forget()
+
+
+def may_exist() -> bool:
+    """Say whether a budget was in force when this process looked the last time: without a query."""
+    known = _budgets.last
+    return known is None or bool(known)
 
 
 def exist() -> bool:
@@ -124,7 +128,7 @@ def reserve(
 ) -> None:
     """Take what a call may cost from every budget that holds for it, in the caller's transaction.
 
-    Raises BudgetExhaustedError where one has too little left: then nothing may be committed.
+    Raises OverspentError where one has too little left: then nothing may be committed.
     """
     if not nanos or not exist():
         return
@@ -136,7 +140,7 @@ def reserve(
             statements.execute(_BEGIN, [budget.pk, subject, start.isoformat()])
             found = statements.fetch(_TAKE, taken)
         if found is None:
-            raise BudgetExhaustedError(budget, start, subject)
+            raise OverspentError(budget, start, subject)
         statements.insert(Reservation(completion_id=completion_id, spend_id=found[0], nanos=nanos))
 
 
@@ -166,7 +170,7 @@ def settle(costs: Mapping[str, int | None]) -> list[BudgetAlert]:
     return alerts
 
 
-def refused(error: BudgetExhaustedError) -> list[BudgetAlert]:
+def refused(error: OverspentError) -> list[BudgetAlert]:
     """Note, in a transaction of its own, that a budget refused a call; return the new alert, if it is one."""
     row = BudgetSpend.objects.filter(
         budget=error.budget, subject=error.subject, period_start=error.period_start

@@ -8,7 +8,7 @@ import structlog
 from django.db import Error as DatabaseError
 
 from chatbot import database
-from conversations import lifecycle, turns
+from conversations import budgets, lifecycle, turns
 from conversations.events import TurnStarted
 from conversations.lifecycle import TakenTurn
 from conversations.live import Live, LocalAnswer
@@ -80,7 +80,8 @@ class Carrier:
             version = PromptVersion.remembered(turn.version_id)
             if version is None:
                 version = await database.run(PromptVersion.known, turn.version_id)
-            asking = turns.Asking(turn, answer, self._routes.named(version.route), version, numbered)
+            route = await self._route(turn, version)
+            asking = turns.Asking(turn, answer, self._routes.named(route), version, numbered)
             outcome = await self._ask(asking)
             why, self._why, self._asking = self._why, None, None
             is_visible = answer.position is not None
@@ -109,6 +110,13 @@ class Carrier:
                 self.interrupt("stop")
             elif why == "drain":
                 self.interrupt("drain")
+
+    async def _route(self, turn: TakenTurn, version: PromptVersion) -> str:
+        """Return the route to ask: the version's, or a cheaper one where a budget runs out."""
+        if not budgets.may_exist():
+            return version.route
+        standing = await database.run(budgets.standing, version.assistant_id, turn.visitor_id)
+        return standing.cheaper_route or version.route
 
     async def _ask(self, asking: turns.Asking) -> turns.Outcome | None:
         """Return the outcome, or None when the asking was ended from outside or lost its turn."""

@@ -50,6 +50,12 @@ class RateLimitedError(ConversationError):
         self.retry_after_s = retry_after_s
 
 
+class BudgetExhaustedError(ConversationError):
+    """There is no money left for an answer."""
+
+    code = "budget_exhausted"
+
+
 class BusyError(ConversationError):
     """Too many of this visitor's turns run at once."""
 

@@ -10,8 +10,14 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from conversations import lifecycle, transcript
-from conversations.errors import BusyError, ConflictError, ConversationError, NotFoundError
+from conversations import budgets, lifecycle, transcript
+from conversations.errors import (
+    BudgetExhaustedError,
+    BusyError,
+    ConflictError,
+    ConversationError,
+    NotFoundError,
+)
 from conversations.events import ConversationView, MessageView
 from conversations.lifecycle import TakenTurn, UnfinishedTurn
 from conversations.models import UNFINISHED, ConversationStatus, Message, Turn
@@ -20,6 +26,8 @@ from conversations.models import UNFINISHED, ConversationStatus, Message, Turn
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
     """A stored message, and what follows: a turn begun here, or one to be restarted where it runs.
+
+    `refusal` says why there is none, though the message is stored: the next turn answers it too.
 
     `counts` says whether a turn had to be allowed for it; `closed` is the id of the conversation that
     had been over, so that the message opened another.
@@ -32,6 +40,7 @@ class Accepted:
     begun: TakenTurn | None = None
     restarted: UnfinishedTurn | None = None
     closed: str | None = None
+    refusal: ConversationError | None = None
 
 
 def accept(
@@ -98,13 +107,16 @@ def _accept(
     begun: TakenTurn | None = None
     restarted: UnfinishedTurn | None = None
     counts = False
+    broke: ConversationError | None = None
     if conversation.status == ConversationStatus.OPEN:
         unfinished = _unfinished_of(visitor_id)
         running = next((each for each in unfinished if each.conversation_id == conversation.id), None)
         counts = running is None or running.position == before
         if counts and refusal is not None:  # a turn begins now, or will when the running one ends
             raise refusal
-        if running is None:
+        if running is None and budgets.standing(conversation.assistant_id, visitor_id).is_exhausted:
+            counts, broke = False, BudgetExhaustedError("There is no money left for this turn.")
+        elif running is None:
             _allow_one_more(unfinished)
             begun = lifecycle.taken(
                 lifecycle.begin(
@@ -124,6 +136,7 @@ def _accept(
         begun=begun,
         restarted=restarted,
         closed=closed,
+        refusal=broke,
     )
 
 
@@ -153,6 +166,8 @@ def retry(*, visitor_id: str, turn_id: str, process: str, refusal: ConversationE
             raise ConflictError("Only the last answer can be asked for again, once it has ended.")
         if refusal is not None:
             raise refusal
+        if budgets.standing(conversation.assistant_id, visitor_id).is_exhausted:
+            raise BudgetExhaustedError("There is no money left for this turn.")
         _allow_one_more(_unfinished_of(visitor_id))
         row = lifecycle.begin(
             conversation,

@@ -190,12 +190,14 @@ def end(
     generation: int | None,
     error: str = "",
     hand_on: bool = False,
+    is_answered: bool = True,
 ) -> Ending | None:
     """Write the end of a turn with its message; begin the next if there is need.
 
     Needs a transaction. `process` is who had it ("" for a queued one). `generation` None ends it
     whatever came meanwhile, else only if nothing did. With `hand_on` the next turn is queued for
-    another process. Returns None when the turn is not the caller's to end.
+    another process. Messages that are not `is_answered` wait for the turn of the next one. Returns
+    None when the turn is not the caller's to end.
     """
     now = timezone.now()
     conversation = LockedConversation.get(turn.conversation_id)
@@ -223,10 +225,11 @@ def end(
     )
     statements.insert(message)
     conversation.last_position = max(conversation.last_position, position)
-    conversation.answered_through = max(conversation.answered_through, through)
+    if is_answered:
+        conversation.answered_through = max(conversation.answered_through, through)
     conversation.remember("" if message_status == MessageStatus.BLOCKED else text, now)
     conversation.save()
-    may_wait = conversation.last_position > position or position > through + 1
+    may_wait = is_answered and (conversation.last_position > position or position > through + 1)
     return Ending(status, message, _follow(conversation, "" if hand_on else process) if may_wait else None)
 
 

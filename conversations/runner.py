@@ -179,6 +179,8 @@ class Runner:
                 self._launch(accepted.begun)
             elif accepted.restarted is not None:
                 self._restart(accepted.restarted)
+        if accepted.refusal is not None:
+            raise accepted.refusal
 
     async def stop_turn(self, *, visitor_id: str, turn_id: str) -> None:
         """End a turn, wherever it runs. Raises NotFoundError, NotRunningError."""

@@ -22,6 +22,7 @@ from chatbot.providers.errors import BadRequest, ProviderError, RouteExhausted
 from chatbot.providers.events import AttemptFailed, CompletionFinished, ReasoningDelta, TextDelta
 from chatbot.providers.messages import CompletionRequest, Usage
 from conversations import lifecycle, tasks, tokens, transcript, windows
+from conversations.errors import BudgetExhaustedError
 from conversations.events import MessageView
 from conversations.lifecycle import TakenTurn
 from conversations.live import LocalAnswer
@@ -37,6 +38,7 @@ from conversations.models import (
 )
 
 MAX_ANSWER_CHARS = 200_000
+NO_MONEY = BudgetExhaustedError.code
 
 Status = Literal["completed", "stopped", "interrupted", "failed", "blocked"]
 _MESSAGE_STATUS: dict[str, str] = {
@@ -108,12 +110,10 @@ class Asking:
                         case _:
                             assert_never(event)
         except RouteExhausted as error:
-            is_filtered = error.last.kind == "content_filter"
-            return Outcome(
-                status="blocked" if is_filtered else "failed",
-                text="",
-                error="" if is_filtered else "model_unavailable",
-            )
+            if error.last.kind == "content_filter":
+                return Outcome(status="blocked", text="")
+            is_broke = error.last.kind == "budget"
+            return Outcome(status="failed", text="", error=NO_MONEY if is_broke else "model_unavailable")
         except ProviderError as error:
             self._count_error(error)
             return self._ended("interrupted", error=error)
@@ -251,7 +251,8 @@ def close_completion(end: CompletionEnd) -> None:
     statements.execute(
         "UPDATE conversations_completion SET status = %s, finish = %s, error = %s, error_code = %s,"
         " request_id = %s, input_tokens = %s, output_tokens = %s, cached_input_tokens = %s,"
-        " reasoning_tokens = %s, usage_kind = %s, first_delta_ms = %s, total_ms = %s"
+        " reasoning_tokens = %s, billed_input_tokens = %s, billed_output_tokens = %s, usage_kind = %s,"
+        " first_delta_ms = %s, total_ms = %s"
         " WHERE id = %s AND status = 'running'",
         [
             end.status,
@@ -263,6 +264,8 @@ def close_completion(end: CompletionEnd) -> None:
             end.usage.output_tokens,
             end.usage.cached_input_tokens,
             end.usage.reasoning_tokens,
+            end.usage.billed_input_tokens,
+            end.usage.billed_output_tokens,
             end.usage.kind,
             end.first_delta_ms,
             end.total_ms,
@@ -303,6 +306,7 @@ def finish(
             generation=generation,
             error=outcome.error,
             hand_on=hand_on,
+            is_answered=outcome.error != NO_MONEY,
         )
         if ending is None:
             return None

@@ -13,7 +13,7 @@ from chatbot.providers import fallback
 from chatbot.providers.errors import BadRequest, NotUsable
 from chatbot.providers.messages import CompletionRequest
 from conversations import billing, history, prompting, tokens
-from conversations.budgets import BudgetExhaustedError
+from conversations.budgets import OverspentError
 from conversations.lifecycle import TakenTurn
 from conversations.models import Completion, HistoryWindow, Message, PromptVersion, Purpose, statements
 
@@ -157,7 +157,7 @@ def prepare(
     hold = Hold(output_tokens, version.assistant_id, turn.visitor_id)
     try:
         _write(completion, record, hold)
-    except BudgetExhaustedError as error:
+    except OverspentError as error:
         transaction.on_commit(partial(billing.refused, error), robust=True)
         raise NotUsable("budget", str(error)) from error
     return (

@@ -20,6 +20,7 @@ ErrorKind = Literal[
     "rate_limit", "quota", "overloaded", "server", "timeout", "content_filter",
     "incomplete_stream", "unavailable", "bad_response", "limited", "not_configured", "budget",
 ]  # fmt: skip
+HUNG_UP = "hung_up"  # a code: the service had the request, as far as we know, and may have worked on it
 TimeoutPhase = Literal["first", "idle", "total", "route"]
 
 

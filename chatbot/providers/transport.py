@@ -21,7 +21,7 @@ import yarl
 
 from chatbot.providers.auth import KEY, KeyAuth, TokenFlow
 from chatbot.providers.carrier import Incoming
-from chatbot.providers.errors import NotUsable, ProviderError, TryLater
+from chatbot.providers.errors import HUNG_UP, NotUsable, ProviderError, TryLater
 from chatbot.providers.keys import KeyRing, Secret
 
 CONNECTIONS = 1000  # at once, to one service; far above what one process can answer
@@ -147,7 +147,8 @@ def _lower(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def unavailable(service: str, error: Exception, connect_s: float) -> ProviderError:
-    """Say why there is no connection."""
+    """Say why there is no connection; `code` says where there had been one."""
+    code: str | None = None
     match error:
         case aiohttp.ClientConnectorDNSError() | socket.gaierror():
             reason = "its name is not known"
@@ -159,15 +160,17 @@ def unavailable(service: str, error: Exception, connect_s: float) -> ProviderErr
             reason = "the proxy did not connect"
         case aiohttp.ServerTimeoutError() | TimeoutError():
             reason = f"no connection came about in {connect_s:g} s"
-        case aiohttp.ClientConnectorError() | OSError() if error.errno is not None:
+        case aiohttp.ClientConnectorError() | ConnectionRefusedError() if error.errno is not None:
             reason = os.strerror(error.errno).lower()
+        case OSError() if error.errno is not None:
+            reason, code = os.strerror(error.errno).lower(), HUNG_UP
         case aiohttp.ServerDisconnectedError() | EOFError():
-            reason = "it hung up without an answer"
+            reason, code = "it hung up without an answer", HUNG_UP
         case aiohttp.ClientResponseError():
             return TryLater("bad_response", f"`{service}` answered with something that is not HTTP.")
         case _:
-            reason = type(error).__name__
-    return TryLater("unavailable", f"`{service}` could not be reached: {reason}.")
+            reason, code = type(error).__name__, HUNG_UP
+    return TryLater("unavailable", f"`{service}` could not be reached: {reason}.", code=code)
 
 
 class Answer(Incoming):

@@ -1,6 +1,6 @@
 """Calls with their holds, as the turn machine writes them, and prices to count with."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.db import transaction
@@ -134,3 +134,13 @@ def cost(row: Completion) -> int | None:
     """Return what the ledger says a call cost."""
     amounts = [each.amount_nanos for each in lines(row) if each.kind in ("settle", "correction")]
     return None if None in amounts else sum(each for each in amounts if each is not None)
+
+
+def save(row: Budget) -> None:
+    """Change a budget."""
+    budgets.save(row, by="ada")
+    budgets.forget()
+
+
+def today() -> date:
+    return timezone.now().date()

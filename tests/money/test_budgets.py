@@ -11,7 +11,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from conversations import billing, budgets, tasks
-from conversations.budgets import BudgetError, BudgetExhaustedError
+from conversations.budgets import BudgetError, OverspentError
 from conversations.models import (
     NANOS,
     Budget,
@@ -83,7 +83,7 @@ def test_a_call_that_would_cost_more_than_is_left_is_refused_and_leaves_nothing(
     for number in (1, 2):
         books.call(turn, number=number, holds=ONE_MILLION)
 
-    with pytest.raises(BudgetExhaustedError):
+    with pytest.raises(OverspentError):
         books.call(turn, number=3, holds=ONE_MILLION)
 
     assert spent(budget) == 2 * NANOS
@@ -103,7 +103,7 @@ def test_of_a_hundred_calls_at_once_on_money_for_ten_ten_are_made() -> None:
             for turn in some:
                 try:
                     made.append(books.call(turn, holds=ONE_MILLION))
-                except BudgetExhaustedError as error:
+                except OverspentError as error:
                     refused.append(error)
         finally:
             connection.close()
@@ -136,7 +136,7 @@ def test_a_budget_holds_for_whom_it_is() -> None:
         for number in range(1, 10):
             try:
                 books.call(turn, number=number, holds=ONE_MILLION)
-            except BudgetExhaustedError:
+            except OverspentError:
                 return number - 1
         return 9
 
@@ -248,7 +248,7 @@ def test_a_refusal_is_told_though_the_call_left_nothing() -> None:
     books.budget(1.5)
     turn = books.turn()
     books.call(turn, holds=ONE_MILLION)
-    with pytest.raises(BudgetExhaustedError) as caught:
+    with pytest.raises(OverspentError) as caught:
         books.call(turn, number=2, holds=ONE_MILLION)
 
     for _ in range(3):

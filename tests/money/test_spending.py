@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from conversations import ledger, spending
-from conversations.models import NANOS, Assistant, LedgerEntry
+from conversations.models import NANOS, Assistant, Completion, LedgerEntry
 from conversations.spending import DIMENSIONS, TOKENS, Choice, Spent
 from tests import scale
 from tests.commands.conftest import Terminal
@@ -23,7 +23,7 @@ MONTHS = [date(2026, 10, 1), date(2026, 11, 1), date(2026, 12, 1)]
 
 def _write(chance: random.Random, assistants: list[Assistant]) -> None:
     """Write a call's lines as they may be: held, then settled, given back or not, then corrected."""
-    row = books.Completion.objects.create(number=1, route="default", target="q", provider="p", model="m")
+    row = Completion.objects.create(number=1, route="default", target="q", provider="p", model="m")
     at = FIRST + timedelta(seconds=chance.randrange(40 * 86400))
     said: dict[str, Any] = {
         "completion": row, "purpose": chance.choice(["visitor", "visitor", "test", "batch"]),
@@ -133,7 +133,7 @@ def test_every_sum_is_the_sum_of_the_ledger(terminal: Terminal) -> None:
 def test_a_day_and_a_month_begin_at_midnight_utc() -> None:
     assistant = books.assistant()
     for at in ("2026-10-31T23:59:59.999999+00:00", "2026-11-01T00:00:00+00:00"):
-        row = books.Completion.objects.create(number=1, route="r", target="q", provider="p", model="m")
+        row = Completion.objects.create(number=1, route="r", target="q", provider="p", model="m")
         LedgerEntry.objects.create(
             completion=row, number=1, kind="settle", purpose="visitor", at=datetime.fromisoformat(at),
             amount_nanos=1, currency="USD", counts="exact", assistant=assistant, route="r",
