@@ -38,16 +38,19 @@ _HEADING_ZH: Final = re.compile(
     r"^\s*#*\s*[^，。]{0,12}(?:常见问题|知识|资料|事实|简介|价格)[^，。]{0,6}[:：]?\s*$"
 )
 
+_VERBS: Final = (
+    "answer|reply|respond|speak|write|use|say|tell|keep|stay|refuse|decline|ask|avoid|treat|ignore|follow|"
+    "pretend|act|behave|be|remain|make sure|ensure|offer|mention|repeat|reveal"
+)
+# `You must` may be about returning a jacket: it is an order to the model with a verb of speaking only.
 _COMMAND: Final = re.compile(
-    r"(?:please\s+)?(?:always|never|do not|don't|only|you (?:must|should|shall)|under no|"
-    r"answer|reply|respond|speak|write|use|say|tell|keep|stay|refuse|decline|ask|avoid|treat|ignore|follow|"
-    r"pretend|act|behave|be|remain|make sure|ensure|offer|mention|repeat|reveal)\b",
+    rf"(?:please\s+)?(?:(?:always|never|do not|don't|only|under no)\b|"
+    rf"(?:you (?:must|should|shall|may|can)(?: (?:not|never|always|only))* )?(?:{_VERBS})\b)",
     re.I,
 )
 _SPEECH: Final = re.compile(
     r"\b(?:answer|reply|respond|response|speak|say|talk|tell|mention|reveal|disclose|invent|guess|pretend|"
-    r"facts|instructions?|prompt|tone|language|sentences?|topics?|persona|rules?|"
-    r"(?:the )?(?:user|visitor|customer)(?:'s|’s)?)(?:s|ed|ing)?\b",
+    r"facts|instruction|prompt|tone|language|sentence|topic|persona|rule)(?:s|ed|ing)?\b",
     re.I,
 )
 _OURS: Final = re.compile(

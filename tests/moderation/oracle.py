@@ -78,9 +78,13 @@ def _levelled(char: str, start: int, end: int) -> Iterator[Symbol]:
             yield " ", start, end
         elif "\ud800" <= each <= "\udfff":
             yield "\ufffd", start, end
-        elif unicodedata.category(each) not in {"Cf", "Cc"} and unicodedata.combining(each) in {0, 8, 9}:
-            if each not in "\ufe0f\u034f\u1160":
-                yield each, start, end
+        elif not _is_unseen(each):
+            yield each, start, end
+
+
+def _is_unseen(char: str) -> bool:
+    is_control = unicodedata.category(char) in {"Cf", "Cc"} or char in "\ufe0f\u034f\u1160"
+    return is_control or unicodedata.combining(char) not in {0, 8, 9}
 
 
 def _found(rule: Rule, seen: str) -> Iterator[tuple[int, int]]:
@@ -91,9 +95,10 @@ def _found(rule: Rule, seen: str) -> Iterator[tuple[int, int]]:
     else:
         term = "".join(each[0] for each in symbols_of(rule.pattern))
         for start in range(len(seen)):
-            if seen.startswith(term, start) and not _goes_on(seen, start + len(term)):
-                if rule.boundary == "none" or _stands_alone(seen, start, start + len(term)):
-                    yield start, start + len(term)
+            end = start + len(term)
+            is_there = seen.startswith(term, start) and not _goes_on(seen, end)
+            if is_there and (rule.boundary == "none" or _stands_alone(seen, start, end)):
+                yield start, end
         if rule.spaced:
             yield from _spelled_out(rule, term, seen)
 
@@ -161,9 +166,13 @@ def _is_letter(seen: str, at: int) -> bool:
 
 def _stands_alone(seen: str, start: int, end: int) -> bool:
     for outside, inside in ((start - 1, start), (end, end - 1)):
-        if 0 <= outside < len(seen) and seen[outside].isalnum() and seen[inside].isalnum():
-            if bool(HAN.match(seen[outside])) == bool(HAN.match(seen[inside])):
-                return False
+        near = seen[outside : outside + 1] if outside >= 0 else ""
+        if (
+            near.isalnum()
+            and seen[inside].isalnum()
+            and bool(HAN.match(near)) == bool(HAN.match(seen[inside]))
+        ):
+            return False
     return True
 
 

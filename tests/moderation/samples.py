@@ -1,5 +1,7 @@
 """Rules of every kind, and the pieces that random texts are made of."""
 
+from itertools import pairwise
+
 from hypothesis import strategies as st
 
 from conversations.moderation.rules import Rule, read
@@ -106,4 +108,4 @@ CUTS = st.lists(st.integers(0, 60), max_size=8)
 def pieces(text: str, cuts: list[int]) -> list[str]:
     """Cut a text at some places."""
     ends = [0, *sorted({min(cut, len(text)) for cut in cuts}), len(text)]
-    return [text[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    return [text[start:end] for start, end in pairwise(ends)]
