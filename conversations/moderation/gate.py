@@ -1,5 +1,6 @@
 """One stream on its way out: what may be shown, as early as it may."""
 
+from bisect import insort
 from typing import Final, Literal, assert_never
 
 from conversations.moderation.folding import Folded
@@ -111,7 +112,6 @@ class Gate:
                     if match.value in self._known:
                         continue
                     first_blocked = min(first_blocked, self._found(match))
-                self.findings.sort(key=place)
         limit = folded.size if self._held is None else folded.settled
         if self._held is not None and self._held.since < len(folded.starts):
             limit = folded.starts[self._held.since]
@@ -125,7 +125,7 @@ class Gate:
     def _found(self, found: Match) -> int:
         """Note a match; return where the text ends because of it."""
         start, end = self._folded.starts[found.start], self._folded.ends[found.end - 1]
-        self.findings.append(Finding(found.rule, start, end, found.value))
+        insort(self.findings, Finding(found.rule, start, end, found.value), key=place)
         match found.rule.action:
             case "block":
                 if self.blocked_by is None:

@@ -8,6 +8,7 @@ from tests.bench.benchmarks.idle import idle
 from tests.bench.benchmarks.many import many
 from tests.bench.benchmarks.parse import parse
 from tests.bench.benchmarks.relay import relay
+from tests.bench.benchmarks.screening import screening
 from tests.bench.benchmarks.sockets import sockets
 from tests.bench.benchmarks.turn import turn
 from tests.bench.stage import Stage
@@ -21,4 +22,5 @@ BENCHMARKS: dict[str, Callable[[Stage], None]] = {
     "history": history,
     "parse": parse,
     "gate": gate,
+    "screening": screening,
 }
