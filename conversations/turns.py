@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
 from django.db import transaction
@@ -81,7 +81,8 @@ class TurnLostError(Exception):
 
 @dataclass(slots=True)
 class Asking:
-    """One run of a turn. `numbered` is how many completions earlier runs of it wrote."""
+    """One run of a turn. `numbered` is how many completions earlier runs of it wrote. What the model
+    thinks is counted, and shown to nobody."""
 
     turn: TakenTurn
     answer: LocalAnswer
@@ -90,6 +91,7 @@ class Asking:
     numbered: int = 0
     _rows: windows.Rows | None = None
     _attempt: windows.Attempt | None = None
+    _thought: str = ""
 
     async def ask(self) -> Outcome:
         """Ask the route's targets and show the answer as it comes. Raises TurnLostError."""
@@ -102,7 +104,7 @@ class Asking:
                         case TextDelta():
                             await self._show(event.text)
                         case ReasoningDelta():
-                            pass
+                            self._thought += event.text
                         case AttemptFailed():
                             await self._attempt_failed(event.error)
                         case CompletionFinished():
@@ -142,7 +144,7 @@ class Asking:
         except asyncio.CancelledError:
             await asyncio.shield(_close_unasked(preparing))
             raise
-        self._attempt, self.numbered = attempt_begun, attempt_begun.number
+        self._attempt, self.numbered, self._thought = attempt_begun, attempt_begun.number, ""
         return request
 
     async def _show(self, text: str) -> None:
@@ -207,8 +209,8 @@ class Asking:
         if attempt is None:
             return None
         usage = finished.usage if finished else error.usage if error else Usage()
-        if usage.kind == "unknown" and (error is None or self.answer.length):
-            usage = self._estimate(attempt)
+        if usage.kind != "exact" and (error is None or self.answer.length or self._thought):
+            usage = self._estimate(attempt, usage)
         request_id = (finished and finished.request_id) or (error and error.request_id)
         return CompletionEnd(
             completion_id=attempt.completion_id,
@@ -222,11 +224,16 @@ class Asking:
             total_ms=int((time.monotonic() - attempt.started) * 1000),
         )
 
-    def _estimate(self, attempt: windows.Attempt) -> Usage:
+    def _estimate(self, attempt: windows.Attempt, known: Usage) -> Usage:
+        """Return what is known, and by our own count what is not. Of an answer that broke off the service
+        may have counted less than it said."""
         count, _ = tokens.counter_for(attempt.model)
-        return Usage(
-            input_tokens=attempt.input_tokens,
-            output_tokens=count(self.answer.text) if self.answer.length else 0,
+        thought, said = (count(text) if text else 0 for text in (self._thought, self.answer.text))
+        return replace(
+            known,
+            input_tokens=attempt.input_tokens if known.input_tokens is None else known.input_tokens,
+            output_tokens=max(known.output_tokens or 0, thought + said),
+            reasoning_tokens=(thought or None) if known.reasoning_tokens is None else known.reasoning_tokens,
             kind="estimated",
         )
 

@@ -162,6 +162,7 @@ class MessagesReader(Reader):
     def __init__(self) -> None:
         super().__init__()
         self._counts: dict[str, Any] = {}
+        self._is_counted = False
         self._stop_reason: str | None = None
 
     def take(self, event: Event) -> None:
@@ -176,6 +177,7 @@ class MessagesReader(Reader):
             case "message_delta":
                 self._stop_reason = table(chunk.get("delta")).get("stop_reason") or self._stop_reason
                 self._count(chunk.get("usage"))
+                self._is_counted = True
             case "message_stop":
                 self._finished()
                 self.done = True
@@ -190,6 +192,7 @@ class MessagesReader(Reader):
             self._block(index, block)
         self._stop_reason = answer.get("stop_reason")
         self._count(answer.get("usage"))
+        self._is_counted = True
         self._finished()
 
     def tool_calls(self) -> tuple[ToolCall, ...]:
@@ -223,6 +226,11 @@ class MessagesReader(Reader):
             return
         self._counts.update({name: said for name, said in usage.items() if said is not None})
         self.counted = self._counts
+
+    def spent(self) -> Usage:
+        """Until the answer is at its end, the service says that it has about one token."""
+        usage = super().spent()
+        return usage if self._is_counted or usage.kind != "exact" else replace(usage, kind="estimated")
 
     def read_usage(self, counted: Mapping[str, Any]) -> Usage:
         cached, made = (count(counted.get(f"cache_{how}_input_tokens")) for how in ("read", "creation"))

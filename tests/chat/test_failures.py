@@ -118,7 +118,7 @@ async def test_an_answer_cut_before_its_first_word_is_asked_for_again(anna: Tab,
 
     assert (await anna.see("turn.finished"))["status"] == "completed"
     assert await _completions() == [
-        (1, "failed", "incomplete_stream", "unknown"),
+        (1, "failed", "incomplete_stream", "estimated"),
         (2, "completed", "", "exact"),
     ]
 
@@ -282,6 +282,31 @@ async def test_unknown_usage_is_estimated(anna: Tab, puppet: Puppet) -> None:
     assert row.usage_kind == "estimated"
     assert row.input_tokens
     assert row.output_tokens
+
+
+async def test_what_is_known_of_a_usage_stays_and_the_rest_is_estimated(anna: Tab, puppet: Puppet) -> None:
+    await anna.send("Where is it?", "c-1")
+    (await puppet.call()).say("On its way.").finish("stop", Usage(output_tokens=70))
+    await anna.see("turn.finished")
+
+    row = await Completion.objects.aget()
+    assert (row.usage_kind, row.output_tokens) == ("estimated", 70)
+    assert row.input_tokens
+
+
+async def test_thinking_is_counted_also_where_nothing_is_said_of_it(anna: Tab, puppet: Puppet) -> None:
+    await anna.send("Where is it?", "c-1")
+    (await puppet.call()).think("hm, hm. " * 100).fail("server")
+    (await puppet.call(2)).think("so, so. " * 50).say("Here.").cut()
+    await anna.see("turn.finished")
+
+    rows = [row async for row in Completion.objects.order_by("number")]
+    assert [row.usage_kind for row in rows] == ["estimated", "estimated"]
+    assert all(row.reasoning_tokens and row.output_tokens for row in rows)
+    first, second = ((row.output_tokens or 0, row.reasoning_tokens or 0) for row in rows)
+    assert first[0] == first[1] > 200
+    assert second[0] > second[1] > 100
+    assert (await Message.objects.aget(role="assistant")).text == "Here."
 
 
 async def test_nothing_is_left_open_in_the_books(anna: Tab, puppet: Puppet, settings: Settings) -> None:

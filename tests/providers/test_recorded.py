@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chatbot.providers.messages import UNKNOWN_USAGE, Usage
+from chatbot.providers.messages import UNKNOWN_USAGE, Usage, UsageKind
 from tests.providers import websocket
 from tests.providers.asking import ask, provider_at
 from tests.providers.loopback import Loopback, Reply, cut, json_reply
@@ -66,7 +66,7 @@ def request_id(headers: dict[str, str]) -> str | None:
     return next((headers[name] for name in REQUEST_IDS if name in headers), None)
 
 
-def check_usage(usage: Usage, said: dict[str, int] | None) -> None:
+def check_usage(usage: Usage, said: dict[str, int] | None, *, kind: UsageKind = "exact") -> None:
     if said is None:
         assert usage == UNKNOWN_USAGE
         return
@@ -82,7 +82,7 @@ def check_usage(usage: Usage, said: dict[str, int] | None) -> None:
         name: count for name, count in said.items() if name != "total"
     }
     assert said["total"] == said["input"] + said["output"]
-    assert usage.kind == "exact"
+    assert usage.kind == kind
 
 
 @pytest.mark.parametrize("case", cases())
@@ -110,7 +110,8 @@ async def test_a_recorded_stream_is_read_as_its_sender_meant_it(case: Any, servi
         error = heard.error
         assert error is not None
         assert (error.kind, error.retryable) == (expect["error"]["kind"], expect["error"]["retryable"])
-        check_usage(error.usage, expect["usage"])
+        # Anthropic counts an answer at its end; until then it has about one token.
+        check_usage(error.usage, expect["usage"], kind="estimated" if kind == "anthropic" else "exact")
         for name in ("message", "code", "request_id"):
             if expect["error"].get(name):
                 assert getattr(error, name) == expect["error"][name]
