@@ -28,22 +28,39 @@ class AnswerGate:
         self._guard: Final = Gate(guard)
         self._gate: Final = Gate(rules, known=known)
         self._pieces: list[str] = []
+        self._known: Final = known
         self._is_swapped = False
+        self._is_open = False
 
     def feed(self, text: str) -> str:
         """Take a piece of the model's text, and return what may be shown now."""
         restored = self._restorer.feed(text)
         self._pieces.append(restored)
+        if self._is_open:
+            return restored
         return self._gate.feed(self._guard.feed(restored))
 
     def finish(self) -> str:
         """The text is whole: return the rest of what may be shown."""
         rest = self._restorer.finish()
         self._pieces.append(rest)
+        if self._is_open:
+            return rest
         rest = self._guard.feed(rest) + self._guard.finish()
         if self._guard.is_blocked:
             return ""
         return self._gate.feed(rest) + self._gate.finish()
+
+    def open(self) -> str:
+        """Screen no more; return what was held back."""
+        self._is_open = True
+        return self.original[self._gate.out :]
+
+    def would_block(self, rules: Ruleset) -> bool:
+        """Say whether other rules withdraw what was written so far."""
+        gate = Gate(rules, known=self._known)
+        gate.feed(self.original)
+        return gate.is_blocked
 
     def swap(self, rules: Ruleset) -> str:
         """Go on with other rules, by which what is out is judged as well; return what may be shown now."""

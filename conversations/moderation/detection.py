@@ -36,6 +36,11 @@ def _made(detector: Detector) -> Made:
 MADE: Final = {name: _made(detector) for name, detector in DETECTORS.items()}
 
 
+# What all of them begin with, and what all of them have in them.
+_MAY_BEGIN: Final = re.compile("[!-~]")
+_PART_OF_ALL: Final = re.compile("[0-9@]")
+
+
 class Detection:
     """The search for everything that some rules' detectors know."""
 
@@ -48,10 +53,14 @@ class Detection:
         self._begun: Final = re.compile(rf"(?!\Z)(?:{'|'.join(each.begun for each in made)})\Z", re.ASCII)
 
     def live(self, text: str, since: int) -> int:
+        if _MAY_BEGIN.search(text, since) is None:
+            return len(text)
         found = self._begun.search(text, max(since, len(text) - self.longest))
         return len(text) if found is None else found.start()
 
     def matches(self, text: str, since: int, until: int) -> Iterator[Match]:
+        if _PART_OF_ALL.search(text, since) is None:
+            return
         first = self._any.search(text, since)
         if first is None or first.start() >= until:
             return

@@ -43,6 +43,11 @@ class Gate:
         return len(self._tail)
 
     @property
+    def out(self) -> int:
+        """How many characters of what was fed are out, or stand masked."""
+        return self._out
+
+    @property
     def text(self) -> str:
         """What is out, as the present rules let it out: after a `swap`, more may be masked than was shown."""
         spans = Spans()

@@ -124,7 +124,7 @@ def _spans(text: str, ruleset: Ruleset) -> Iterator[Span]:
     typed = ((found.start(), found.end(), None) for found in _PLACEHOLDER.finditer(text))
     masks = (
         (finding.start, finding.end, finding)
-        for finding in ruleset.screen(text, "input").findings
+        for finding in ruleset.screened(text, "input").findings
         if finding.rule.action == "mask"
     )
     group: list[tuple[int, int, Finding | None]] = []

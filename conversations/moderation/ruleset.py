@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from conversations.moderation.folding import fold
@@ -9,6 +10,7 @@ from conversations.moderation.lookout import Lookout, Watch
 from conversations.moderation.masking import Spans
 from conversations.moderation.rules import STAGES, Rule, Stage
 
+REMEMBERED: Final = 1024  # texts
 HELD_MIN: Final = 512  # blanks and invisible characters within a match are not counted as symbols
 
 
@@ -30,6 +32,11 @@ class Screening:
     findings: tuple[Finding, ...]
     is_blocked: bool
     masked: str
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether a part of it reads otherwise."""
+        return any(finding.rule.action == "mask" for finding in self.findings)
 
 
 class StageRules:
@@ -54,6 +61,9 @@ class Ruleset:
         self.rules: Final = tuple(rules)
         self._combinations: Final = {rule.stages for rule in self.rules}
         self._ready: Final[dict[frozenset[frozenset[Stage]], StageRules]] = {}
+        self._masked: Final = {stage for rule in self.rules if rule.action == "mask" for stage in rule.stages}
+        self.screened: Final = lru_cache(REMEMBERED)(self.screen)
+        """`screen`, remembering the last texts: a conversation's are searched again in each of its turns."""
 
     def stage(self, stage: Stage) -> StageRules:
         """Return what is looked for at one stage. Stages with the same rules share them."""
@@ -62,6 +72,10 @@ class Ruleset:
             ready = StageRules(rule for rule in self.rules if rule.stages in wanted)
             self._ready[wanted] = ready
         return ready
+
+    def masks(self, stage: Stage) -> bool:
+        """Say whether any rule masks at a stage."""
+        return stage in self._masked
 
     def prepare(self) -> "Ruleset":
         """Make all stages ready now, so that no visitor waits for it; returns itself."""

@@ -6,9 +6,12 @@ from typing import Final
 import ahocorasick
 
 from conversations.moderation.folding import fold
-from conversations.moderation.letters import are_joined, is_extended
+from conversations.moderation.letters import KINDS, NONE, are_joined, is_extended
 from conversations.moderation.matches import Match
 from conversations.moderation.rules import Rule
+
+HEAD: Final = 3  # symbols by which a term is known at a glance
+FEW: Final = 32  # places that are quicker looked at one by one than given to the automaton
 
 
 class Terms:
@@ -22,6 +25,8 @@ class Terms:
             self._automaton.add_word(term, (length, (*rules, rule)))
             self.longest = max(self.longest, length)
         self._firsts: Final = frozenset(term[0] for term in self._automaton)
+        self._size: Final = min([HEAD, *map(len, self._automaton)])
+        self._heads: Final = frozenset(term[: self._size] for term in self._automaton)
         self._automaton.make_automaton()
 
     def __bool__(self) -> bool:
@@ -30,18 +35,38 @@ class Terms:
     def __contains__(self, text: str) -> bool:
         return bool(self._automaton.exists(text))
 
+    def live(self, text: str, since: int, *, is_bordered: bool) -> int:
+        """Return the first place from which on all that stands there begins a term; else the text's end."""
+        begin = max(since, len(text) - self.longest)
+        kind_before = KINDS[text[begin - 1]] if begin else NONE
+        for at in range(begin, len(text)):
+            symbol = text[at]
+            kind = KINDS[symbol]
+            is_border = kind != kind_before or kind == NONE
+            if (is_border or not is_bordered) and symbol in self._firsts and self._automaton.match(text[at:]):
+                return at
+            kind_before = kind
+        return len(text)
+
     def begins(self, text: str, at: int) -> bool:
         """Whether all that stands from `at` on is the beginning of a term, or one."""
         return text[at] in self._firsts and bool(self._automaton.match(text[at:]))
 
     def found(self, text: str, since: int, until: int) -> Iterator[Match]:
-        """Yield every term that lies between two places, by its end."""
-        if self.longest:
-            # A piece, because the automaton copies what it is given.
-            for last, (length, rules) in self._automaton.iter(text[since:until]):
-                end = since + last + 1
+        """Yield every term that begins between two places, by its end."""
+        if not self.longest or (until - since < FEW and not self._may_begin(text, since, until)):
+            return
+        # A piece, because the automaton copies what it is given.
+        for last, (length, rules) in self._automaton.iter(text[since : until + self.longest]):
+            end = since + last + 1
+            if end - length < until:
                 for rule in rules:
                     yield Match(end - length, end, rule)
+
+    def _may_begin(self, text: str, since: int, until: int) -> bool:
+        """Whether the first symbols of a term stand anywhere: a quick look that mostly says no."""
+        heads, size = self._heads, self._size
+        return any(text[at : at + size] in heads for at in range(since, until))
 
 
 class Words:
@@ -54,25 +79,14 @@ class Words:
         self.longest = max(self._bordered.longest, self._free.longest) + 1
 
     def live(self, text: str, since: int) -> int:
-        size = len(text)
-        bordered, free = self._bordered, self._free
-        first = size
-        if bordered:
-            for at in range(max(since, size - bordered.longest), size):
-                if bordered.begins(text, at) and _is_border(text, at):
-                    first = at
-                    break
-        if free:
-            for at in range(max(since, size - free.longest), first):
-                if free.begins(text, at):
-                    return at
-        return first
+        first = self._bordered.live(text, since, is_bordered=True) if self._bordered else len(text)
+        return min(first, self._free.live(text, since, is_bordered=False)) if self._free else first
 
     def matches(self, text: str, since: int, until: int) -> Iterator[Match]:
         for terms in (self._bordered, self._free):
-            for match in terms.found(text, since, min(len(text), until + terms.longest)):
+            for match in terms.found(text, since, until):
                 start, end = match.start, match.end
-                if start >= until or (end < len(text) and is_extended(text[end - 1], text[end])):
+                if end < len(text) and is_extended(text[end - 1], text[end]):
                     continue
                 if terms is self._free or (_is_border(text, start) and _is_border(text, end)):
                     yield match
