@@ -61,7 +61,9 @@ def ready(*, local: bool, tell: Callable[[str], object]) -> Iterator[None]:
 
 def cost_words(cost: Cost) -> str:
     """Say a cost, such as `0.000123 USD`."""
-    return "unknown" if cost.nanos is None else f"{cost.nanos / NANOS:.6f} {cost.currency}"
+    if cost.nanos is None:
+        return "unknown"
+    return f"{cost.nanos / NANOS:.6f} {cost.currency or ''}".rstrip()  # nothing has no currency
 
 
 def count_words(count: int | None) -> str:

@@ -67,6 +67,21 @@ def test_a_probe_asks_each_usable_model_and_fails_with_one_of_them(terminal: Ter
     assert booked == {(None, "model:parrot", "completed"), (None, "model:lost", "failed")}
 
 
+def test_a_probe_that_cost_nothing_says_so_without_a_currency(terminal: Terminal) -> None:
+    [line] = [each for each in terminal("providers", "--probe").out.splitlines() if "refused" in each]
+
+    assert line.split()[:8] == [
+        "lost",
+        "–",
+        *line.split()[2:4],
+        "unknown",
+        "unknown",
+        "0.000000",
+        "unavailable:",
+    ]
+    assert "None" not in line
+
+
 def test_a_probe_that_all_pass_exits_with_0_and_is_a_table(terminal: Terminal, configured: Any) -> None:
     configured(CONFIG.replace("api_key: sk-secret", 'api_key: "${NOT_SET}"'))
     printed = terminal("providers", "--probe")
