@@ -74,14 +74,21 @@ class Product:
         self._clients.append(made)
         return made
 
-    def start_worker(self) -> None:
-        """Start a Celery worker for the queue `after`."""
+    def start_worker(self, *more: str) -> None:
+        """Start a Celery worker for the queue `after`; with `--beat` it has the schedule too."""
         words = "-A chatbot.celery worker -Q after -P threads -c 1 --without-mingle --without-gossip -n a@b"
-        command = [sys.executable, "-m", "celery", *words.split()]
-        with (self.directory / "worker.log").open("wb") as out:
+        command = [sys.executable, "-m", "celery", *words.split(), *more]
+        with (self.directory / "worker.log").open("ab") as out:
             self._worker = subprocess.Popen(
                 command, **children.options(self._env()), stdout=out, stderr=subprocess.STDOUT
             )
+
+    def kill_worker(self) -> None:
+        """End the worker as a power cut would."""
+        if self._worker is not None:
+            self._worker.kill()
+            self._worker.wait(PATIENCE_S)
+            self._worker = None
 
     async def run(self, code: str) -> None:
         """Run code as a command of the product would."""
@@ -141,9 +148,7 @@ class Product:
         for web in self.webs:
             if not web.has_ended:
                 web.kill()
-        if self._worker is not None:
-            self._worker.kill()
-            self._worker.wait(PATIENCE_S)
+        self.kill_worker()
         for address in self._addresses:
             address.socket.close()
         self.redis.close()
