@@ -14,11 +14,16 @@ EXACT = Usage(input_tokens=11, output_tokens=7, kind="exact")
 
 
 class Call:
-    """One request to the model. `is_closed` once nobody listens to its answer any more."""
+    """One request to the model. `is_closed` once nobody listens to its answer any more.
+
+    `said` is all the text it was made to say; `has_ended` once that was all.
+    """
 
     def __init__(self, request: CompletionRequest) -> None:
         self.request = request
         self.is_closed = False
+        self.has_ended = False
+        self.said = ""
         self.lines: asyncio.Queue[ProviderEvent | ProviderError] = asyncio.Queue()
 
     @property
@@ -29,6 +34,7 @@ class Call:
     def say(self, *pieces: str) -> "Call":
         """Say these pieces."""
         for piece in pieces:
+            self.said += piece
             self.lines.put_nowait(TextDelta(piece))
         return self
 
@@ -39,15 +45,19 @@ class Call:
 
     def finish(self, finish: FinishReason = "stop", usage: Usage = EXACT) -> None:
         """Say that this was all."""
-        self.lines.put_nowait(CompletionFinished(finish=finish, finish_raw=finish, usage=usage))
+        self._end(CompletionFinished(finish=finish, finish_raw=finish, usage=usage))
 
     def fail(self, kind: ErrorKind) -> None:
         """Give up for this reason."""
-        self.lines.put_nowait(of_kind(kind, "The test says so."))
+        self._end(of_kind(kind, "The test says so."))
 
     def cut(self) -> None:
         """Break off in the middle."""
-        self.lines.put_nowait(IncompleteStream("The test cut it."))
+        self._end(IncompleteStream("The test cut it."))
+
+    def _end(self, line: ProviderEvent | ProviderError) -> None:
+        self.has_ended = True
+        self.lines.put_nowait(line)
 
 
 class Puppet:
