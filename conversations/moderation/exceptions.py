@@ -11,8 +11,9 @@ from conversations.moderation.rules import Rule
 class Exceptions:
     """The exceptions of some rules. Those of detectors are values, and not looked for here."""
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
-        self._texts: Final = {
+    def __init__(self, rules: Iterable[Rule], base: "Exceptions | None" = None) -> None:
+        self._texts: dict[str, tuple[str, ...]] = dict(base._texts) if base else {}
+        self._texts |= {
             rule.id: tuple(fold(text).symbols for text in rule.exceptions)
             for rule in rules
             if rule.exceptions and rule.kind != "detector"

@@ -17,7 +17,7 @@ _ESCAPE: Final = re.compile(
     r"\\(?:[dDwWsSbB]|[pP](?:[A-Z]|\{\^?\w+\})|x(?:[0-9a-fA-F]{2}|\{[0-9a-fA-F]{1,6}\})|[tnrfv]|[^\w\s])",
     re.ASCII,
 )
-_CLASS: Final = re.compile(
+CLASS: Final = re.compile(
     r"\[\^?\]?(?:\[:\^?\w+:\]|\\[pP]\{\^?\w+\}|\\x\{[0-9a-fA-F]+\}|\\.|[^\]\\])*\]", re.DOTALL
 )
 
@@ -91,7 +91,7 @@ class _Parser:
             case "(":
                 return self._bracketed(depth)
             case "[":
-                found = _CLASS.match(self.pattern, self.at)
+                found = CLASS.match(self.pattern, self.at)
                 if found is None:
                     raise RuleError("The pattern has a `[` without its `]`.")
                 return self._symbol(found[0])

@@ -7,7 +7,7 @@ are left out, and blanks in a row are one.
 
 from typing import Final
 
-from conversations.moderation.letters import folded
+from conversations.moderation.letters import REMEMBERED, folded
 from conversations.moderation.references import could_become_reference, reference
 
 EMPHASIS: Final = frozenset("*~`")
@@ -19,7 +19,9 @@ class _Symbols(dict[str, str]):
     """The folding of each character, found out once."""
 
     def __missing__(self, char: str) -> str:
-        symbols = self[char] = folded(char)
+        symbols = folded(char)
+        if len(self) < REMEMBERED:
+            self[char] = symbols
         return symbols
 
 
@@ -30,7 +32,9 @@ class _Regular(dict[int, str]):
         char = chr(code)
         symbols = SYMBOLS[char]
         is_regular = len(symbols) == 1 and symbols not in EMPHASIS and char != "&"
-        self[code] = regular = symbols if is_regular else _IRREGULAR
+        regular = symbols if is_regular else _IRREGULAR
+        if len(self) < REMEMBERED:
+            self[code] = regular
         return regular
 
 

@@ -34,6 +34,7 @@ _LOOKALIKES: Final = {
     **dict(zip("ɑɡıøłđħŧ", "agioldht", strict=True)),  # Latin
 }
 
+REMEMBERED: Final = 30_000  # characters; who sends all of Unicode shall not fill the memory
 NONE, LETTER, SIGN = 0, 1, 2  # what stands beside a word: nothing of one, a letter or digit, an unspaced sign
 
 _is_unspaced = re.compile(f"[{UNSPACED}]").match
@@ -44,7 +45,9 @@ class _Kinds(dict[str, int]):
 
     def __missing__(self, symbol: str) -> int:
         is_part = symbol.isalnum() or unicodedata.category(symbol)[0] == "M"
-        kind = self[symbol] = NONE if not is_part else SIGN if _is_unspaced(symbol) else LETTER
+        kind = NONE if not is_part else SIGN if _is_unspaced(symbol) else LETTER
+        if len(self) < REMEMBERED:
+            self[symbol] = kind
         return kind
 
 

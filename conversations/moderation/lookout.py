@@ -13,11 +13,14 @@ from conversations.moderation.words import Words
 
 
 class Lookout:
-    """Rules made ready, for any number of texts. `context` is how far it looks back, in symbols."""
+    """Rules made ready, for any number of texts, and with them those of `base`, which are not made anew.
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    `context` is how far it looks back, in symbols.
+    """
+
+    def __init__(self, rules: Iterable[Rule], base: "Lookout | None" = None) -> None:
         rules = tuple(rules)
-        self.searches: Final[list[Search]] = []
+        self.searches: Final[list[Search]] = list(base.searches) if base else []
         if words := [rule for rule in rules if rule.kind in {"word", "phrase"}]:
             self.searches.append(Words(words))
         if spaced := [rule for rule in words if rule.spaced]:
@@ -26,7 +29,7 @@ class Lookout:
             self.searches.append(Patterns(patterns))
         if detectors := [rule for rule in rules if rule.kind == "detector"]:
             self.searches.append(Detection(detectors))
-        self.exceptions: Final = Exceptions(rules)
+        self.exceptions: Final[Exceptions] = Exceptions(rules, base.exceptions if base else None)
         self.context: Final = max(CONTEXT, self.exceptions.longest)
         self.longest: Final = max((search.longest for search in self.searches), default=0) + self.context
 

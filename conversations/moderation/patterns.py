@@ -1,16 +1,18 @@
 """Patterns of staff, run by RE2: in time linear in the text, whatever the pattern."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import re2
 
-from conversations.moderation.expressions import parse
+from conversations.moderation.expressions import CLASS, parse
 from conversations.moderation.folding import SYMBOLS
 from conversations.moderation.matches import Match
 from conversations.moderation.rules import Rule, RuleError
 
 GROUP: Final = 32  # patterns that are tried as one
+_RANGE: Final = re.compile(r"([^\[\\])-([^\]\\])")
 MEMORY_BYTES: Final = 64 << 20  # for each compiled program, most of it only if needed
 
 
@@ -79,7 +81,16 @@ def compiled(source: str) -> re2._Regexp:
 
 
 def folded_pattern(pattern: str) -> str:
-    """Return a pattern that is matched against folded text: its letters folded, its signs as they are."""
+    """Return a pattern that is matched against folded text: its letters folded, its signs as they are.
+
+    Raises RuleError for a range whose ends folding moves: `[а-я]` would become one from a Latin letter on.
+    """
+    for each in CLASS.finditer(pattern):
+        for found in _RANGE.finditer(each[0]):
+            if any(_folded(end) != end for end in found.groups()):
+                raise RuleError(
+                    f"The range `{found[0]}` ends with letters that are read as plain ones; `\\pL` is any letter."
+                )
     return "".join(_folded(char) for char in pattern)
 
 

@@ -46,21 +46,28 @@ class StageRules:
     the beginning of one.
     """
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(self, rules: Iterable[Rule], base: "StageRules | None" = None) -> None:
         rules = tuple(rules)
-        self.holding: Final = Lookout(rule for rule in rules if rule.action != "flag")
-        self.noting: Final = Lookout(rule for rule in rules if rule.action == "flag")
+        holding = [rule for rule in rules if rule.action != "flag"]
+        noting = [rule for rule in rules if rule.action == "flag"]
+        self.holding: Final[Lookout] = Lookout(holding, base.holding if base else None)
+        self.noting: Final[Lookout] = Lookout(noting, base.noting if base else None)
         self.context: Final = max(self.holding.context, self.noting.context)
         self.held_max: Final = max(HELD_MIN, 2 * self.holding.longest)
 
 
 class Ruleset:
-    """Rules made ready, each stage when it is first asked for. Rules must have passed `checking.check`."""
+    """Rules made ready, each stage when it is first asked for. Rules must have passed `checking.check`.
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    With a `base`, its rules hold as well: a few rules of one prompt version cost nothing beside many of all.
+    Ids must differ.
+    """
+
+    def __init__(self, rules: Iterable[Rule], base: "Ruleset | None" = None) -> None:
         self.rules: Final = tuple(rules)
+        self._base: Final = base
         self._combinations: Final = {rule.stages for rule in self.rules}
-        self._ready: Final[dict[frozenset[frozenset[Stage]], StageRules]] = {}
+        self._ready: Final[dict[tuple[StageRules | None, frozenset[frozenset[Stage]]], StageRules]] = {}
         self._masked: Final = {stage for rule in self.rules if rule.action == "mask" for stage in rule.stages}
         self.screened: Final = lru_cache(REMEMBERED)(self.screen)
         """`screen`, remembering the last texts: a conversation's are searched again in each of its turns."""
@@ -68,9 +75,10 @@ class Ruleset:
     def stage(self, stage: Stage) -> StageRules:
         """Return what is looked for at one stage. Stages with the same rules share them."""
         wanted = frozenset(stages for stages in self._combinations if stage in stages)
-        if (ready := self._ready.get(wanted)) is None:
-            ready = StageRules(rule for rule in self.rules if rule.stages in wanted)
-            self._ready[wanted] = ready
+        base = self._base.stage(stage) if self._base else None
+        if (ready := self._ready.get((base, wanted))) is None:
+            ready = StageRules((rule for rule in self.rules if rule.stages in wanted), base)
+            self._ready[base, wanted] = ready
         return ready
 
     def masks(self, stage: Stage) -> bool:

@@ -93,6 +93,8 @@ def test_an_id_stands_for_one_rule() -> None:
         ("a{3,2}", "not a range"),
         ("[z-a]", "cannot be used"),
         (r"\p{Klingon}x", "cannot be used"),
+        ("[а-я]{2}", "The range `а-я` ends with letters"),
+        ("x[0-9à-ÿ]", "The range `à-ÿ` ends with letters"),
         (r"5\*5", "`*`, which is left out"),
         ("(" * 30 + "a" + ")" * 30, "groups more than 20 deep"),
         ("a\\", "is not supported"),
@@ -114,6 +116,10 @@ def test_a_pattern_that_cannot_be_run_on_a_stream_is_refused(pattern: str, reaso
         "[^a-z]x",
         "[]x]y",
         "刷{1,3}信",
+        "[一-龥]x",
+        "[а]б",
+        "[-а]",
+        "é-mail",
     ],
 )
 def test_a_pattern_of_finite_length_is_taken(pattern: str) -> None:
