@@ -1,7 +1,6 @@
 """Longer texts in which a word is allowed: no Scunthorpe."""
 
 from collections.abc import Iterable
-from typing import Final
 
 from conversations.moderation.folding import fold
 from conversations.moderation.matches import Match

@@ -89,7 +89,7 @@ def folded_pattern(pattern: str) -> str:
         for found in _RANGE.finditer(each[0]):
             if any(_folded(end) != end for end in found.groups()):
                 raise RuleError(
-                    f"The range `{found[0]}` ends with letters that are read as plain ones; `\\pL` is any letter."
+                    f"The range `{found[0]}` ends with letters that are read as other ones; try `\\pL`."
                 )
     return "".join(_folded(char) for char in pattern)
 
