@@ -224,11 +224,11 @@ class Live:
 
     def announce(self, conversation_id: str, what: str, which: str) -> None:
         """Tell the other processes that something happened to a turn or message."""
-        self._state.notify(conversation_id, orjson.dumps([self._process, what, which]))
+        self._state.notify(conversation_id, notice(self._process, what, which))
 
     def announce_to_all(self, what: str, which: str) -> None:
         """Tell every process."""
-        self._state.notify("all", orjson.dumps([self._process, what, which]))
+        self._state.notify("all", notice(self._process, what, which))
 
     async def _hear(self, channel: str, notice: bytes) -> None:
         try:
@@ -376,6 +376,11 @@ async def _for_ever(duty: Callable[[], Awaitable[None]]) -> None:
         except Exception:
             log.exception("duty failed", duty=duty.__qualname__)
         await asyncio.sleep(_AGAIN_S)
+
+
+def notice(process: str, what: str, which: str) -> bytes:
+    """Return a fact as `process` tells it to the others."""
+    return orjson.dumps([process, what, which])
 
 
 def _stream(turn_id: str) -> str:

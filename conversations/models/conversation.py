@@ -10,7 +10,7 @@ from conversations.models.ids import IdField, new_id
 from conversations.models.visitor import Visitor
 
 _LINE_CHARS = 120
-_TITLE_CHARS = 80
+TITLE_CHARS = 80
 
 
 def first_line(text: str, length: int = _LINE_CHARS) -> str:
@@ -38,7 +38,7 @@ class Conversation(models.Model):
     status = models.CharField(
         max_length=16, choices=ConversationStatus.choices, default=ConversationStatus.OPEN
     )
-    title = models.CharField(max_length=_TITLE_CHARS, blank=True)
+    title = models.CharField(max_length=TITLE_CHARS, blank=True)
     locale = models.CharField(max_length=16, default="en")
     last_position = models.PositiveIntegerField(default=0)
     answered_through = models.PositiveIntegerField(default=0)
@@ -97,7 +97,7 @@ class LockedConversation:
 
     def remember(self, text: str, at: datetime) -> None:
         """Let `text`, said at `at`, be the conversation's last line, and its title if it is the first."""
-        self.title = self.title or first_line(text, _TITLE_CHARS)
+        self.title = self.title or first_line(text, TITLE_CHARS)
         self.last_line = first_line(text) or self.last_line
         self.last_message_at = at
 
