@@ -2,16 +2,17 @@
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from django.db.models import FilteredRelation, Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from chatbot.config import LOCAL, Config
 from chatbot.providers.breaker import RESTING
 from chatbot.providers.health import UNKNOWN, Health
-from conversations.models import Completion, CompletionStatus
+from conversations.models import Completion, CompletionStatus, EntryKind
 from conversations.pages import numbers
 
 RECENT = timedelta(minutes=15)
@@ -55,12 +56,14 @@ class Attempt:
     total_ms: int | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
+    cost_nanos: int | None = None
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
     """One row of the table. `kind` is the badge's class, `failing_since` set when nothing answers; times
-    are medians."""
+    are medians, `costs` what is booked so far, in nano-units by currency."""
 
     name: str
     provider: str
@@ -73,6 +76,7 @@ class ModelState:
     first_delta_ms: float | None
     total_ms: float | None = None
     tokens: int = 0
+    costs: Mapping[str, int] = field(default_factory=dict)
     failing_since: datetime | None = None
 
     @property
@@ -90,15 +94,21 @@ class ModelState:
         """Tokens read and written."""
         return numbers.count(self.tokens)
 
+    @property
+    def cost(self) -> str:
+        """What it cost, in each currency; empty where nothing is booked, or no price is known."""
+        return " + ".join(numbers.money(nanos, currency) for currency, nanos in self.costs.items())
+
 
 def recent_attempts(now: datetime) -> list[Attempt]:
     """Return the attempts of the last minutes, newest first, at most MOST_ATTEMPTS. Those that an open
     breaker refused say nothing of the model."""
     rows = Completion.objects.filter(started_at__gte=now - RECENT).exclude(error_code=RESTING)
-    rows = rows.order_by("-started_at")
+    booked = FilteredRelation("entries", condition=Q(entries__kind=EntryKind.SETTLE))
+    rows = rows.annotate(booked=booked).order_by("-started_at")
     fields = (
         "provider", "model", "status", "error", "first_delta_ms", "started_at", "total_ms", "input_tokens",
-        "output_tokens",
+        "output_tokens", "booked__amount_nanos", "booked__currency",
     )  # fmt: skip
     return [Attempt(*row) for row in rows.values_list(*fields)[:MOST_ATTEMPTS]]
 
@@ -136,6 +146,10 @@ def _state(config: Config, name: str, attempts: Sequence[Attempt], health: Healt
         for each in ended
         if each.status == CompletionStatus.COMPLETED and each.total_ms is not None
     ]
+    costs: dict[str, int] = {}
+    for each in attempts:
+        if each.cost_nanos is not None and each.currency:
+            costs[each.currency] = costs.get(each.currency, 0) + each.cost_nanos
     in_a_row = next((index for index, each in enumerate(ended) if not each.error), len(ended))
     kind, icon, state, reason = "good", "check", _("Healthy"), ""
     failing_since = None
@@ -167,5 +181,6 @@ def _state(config: Config, name: str, attempts: Sequence[Attempt], health: Healt
         first_delta_ms=statistics.median(waits) if waits else None,
         total_ms=statistics.median(totals) if totals else None,
         tokens=sum((each.input_tokens or 0) + (each.output_tokens or 0) for each in ended),
+        costs=costs,
         failing_since=failing_since,
     )

@@ -33,6 +33,12 @@ def seconds(milliseconds: float) -> str:
     return gettext("%(number)s s") % {"number": _rounded(value, 1 if value < 9.95 else 0)}
 
 
+def money(nanos: int, currency: str) -> str:
+    """Write billionths of a unit, with digits enough for a few calls: 0.0042 USD · 12.50 USD."""
+    value = nanos / 1_000_000_000
+    return f"{_rounded(value, 2 if value >= 10 else 4)} {currency}"
+
+
 def age(delta: timedelta) -> str:
     """Write how long something has lasted, in its largest unit."""
     total = max(0, int(delta.total_seconds()))

@@ -18,7 +18,7 @@ from chatbot.providers.health import Health
 from chatbot.sharing import SharedState
 from chatbot.state import State
 from conversations import tasks
-from conversations.models import OutboxEntry
+from conversations.models import LedgerEntry, OutboxEntry
 from conversations.pages import overview
 from tests.frame.rows import ended_turn
 from tests.redis_server import RedisServer
@@ -65,7 +65,7 @@ def test_a_quiet_house_says_so(staff: Client, redis_server: RedisServer) -> None
     assert "Hello, Mei Lin" in text
     assert "Everything is running." in text
     assert "Nothing needs you right now." in text
-    assert "gpt-5-mini openai Not asked lately 0 – – 0 0" in text
+    assert "gpt-5-mini openai Not asked lately 0 – – 0 – 0" in text
     assert "Web processes 0 turns are running 1 running" in text
     assert "Tasks that should be done None waits" in text
 
@@ -103,12 +103,26 @@ def test_todays_turns_are_counted(staff: Client, redis_server: RedisServer) -> N
     assert "gpt-5-mini openai Healthy 4" in text
 
 
+def test_what_a_model_cost_stands_beside_it(staff: Client, redis_server: RedisServer) -> None:
+    for number in range(2):
+        completion = ended_turn(at=timezone.now()).completions.get()
+        said = {"completion": completion, "purpose": "visitor", "counts": "exact", "route": "default"}
+        about = {"provider": completion.provider, "model": completion.model, "currency": "USD"}
+        LedgerEntry.objects.create(number=0, kind="hold", amount_nanos=9_000_000, **said, **about)
+        LedgerEntry.objects.create(number=1, kind="settle", amount_nanos=1_500_000 + number, **said, **about)
+
+    row = re.search(r"<tr>.*gpt-5-mini.*?</tr>", staff.get("/console/").content.decode())
+
+    assert row is not None
+    assert "0.0030 USD" in row[0]
+
+
 def test_what_is_wrong_comes_first(staff: Client) -> None:
     now = timezone.now()
     failed = {"provider": "deepseek", "model": "deepseek-chat", "status": "failed", "error": "overloaded"}
     for minute in range(3):
         ended_turn(at=now - timedelta(minutes=minute), attempts=(failed, {}))
-    OutboxEntry.objects.update(created_at=now - timedelta(minutes=10))
+    waiting = OutboxEntry.objects.update(created_at=now - timedelta(minutes=10))
 
     text = text_of(staff.get("/console/").content)
 
@@ -116,8 +130,8 @@ def test_what_is_wrong_comes_first(staff: Client) -> None:
     assert "deepseek-chat is not answering" in text
     assert "the service is overloaded. Its visitors are served by gpt-5-mini; nothing is lost." in text
     assert "Redis is away" in text
-    assert "3 tasks have not run The oldest waits for 10 minutes." in text
-    assert text.index("Redis is away") < text.index("3 tasks have not run")
+    assert f"{waiting} tasks have not run The oldest waits for 10 minutes." in text
+    assert text.index("Redis is away") < text.index(f"{waiting} tasks have not run")
 
 
 def test_a_broken_config_is_told_and_the_rest_still_shows(staff: Client, settings: Settings) -> None:

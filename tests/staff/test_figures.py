@@ -191,7 +191,17 @@ def test_times_are_medians_and_tokens_a_sum(config: Config) -> None:
 
     row = state(config, "gpt-5-mini", [*found, failed])
 
-    assert (row.wait, row.total, row.spent) == ("0.3 s", "1.5 s", "360")
+    assert (row.wait, row.total, row.spent, row.cost) == ("0.3 s", "1.5 s", "360", "")
+
+
+def test_costs_are_added_up_by_currency_and_what_is_unknown_adds_nothing(config: Config) -> None:
+    booked = [(1_200_000, "USD"), (None, None), (300_000, "USD"), (12_500_000_000, "CNY"), (0, "")]
+    found = [
+        Attempt("openai", "gpt-5-mini", "completed", "", 300, NOW, cost_nanos=nanos, currency=currency)
+        for nanos, currency in booked
+    ]
+
+    assert state(config, "gpt-5-mini", found).cost == "0.0015 USD + 12.50 CNY"
 
 
 def test_models_without_a_key_or_a_route_are_told_apart(config: Config) -> None:
