@@ -65,11 +65,11 @@ class Detection:
         if first is None or first.start() >= until:
             return
         for rule, made, allowed in self._rules:
-            for start, end, value in found(made, text, first.start(), until):
+            for start, end, value in spans(made, text, first.start(), until):
                 yield Match(start, end, rule, value in allowed, value)
 
 
-def found(made: Made, text: str, since: int, until: int) -> Iterator[tuple[int, int, str]]:
+def spans(made: Made, text: str, since: int, until: int) -> Iterator[tuple[int, int, str]]:
     """Yield the longest at each place from `since` to before `until`, each with its value."""
     detector, looks = made.detector, made.looks
     while (candidate := looks.search(text, since)) is not None and candidate.start() < until:

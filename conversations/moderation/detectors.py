@@ -28,7 +28,7 @@ class Detector:
     value: Callable[[str], str | None]
     beside: str = _DIGIT
     is_open_ended: bool = False
-    """Whether it counts also when it goes on longer than it is looked for."""
+    """Whether it counts also where it goes on longer than it is looked for; what is longer is not hidden."""
 
 
 def _email(text: str) -> str | None:

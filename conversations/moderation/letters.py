@@ -60,6 +60,11 @@ def are_joined(before: str, after: str) -> bool:
     return kind != NONE and kind == KINDS[after]
 
 
+def is_border(symbols: str, at: int) -> bool:
+    """Whether a word may begin or end at a place."""
+    return not 0 < at < len(symbols) or not are_joined(symbols[at - 1], symbols[at])
+
+
 def is_extended(last: str, following: str) -> bool:
     """Whether the symbol after a letter makes another letter of it: a Hangul vowel, a voicing mark."""
     return (

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from conversations.moderation.folding import fold
-from conversations.moderation.letters import KINDS, LETTER, NONE, UNSPACED, are_joined
+from conversations.moderation.letters import KINDS, LETTER, NONE, UNSPACED, is_border
 from conversations.moderation.matches import Match
 from conversations.moderation.rules import Rule
 from conversations.moderation.words import Terms
@@ -53,7 +53,7 @@ class Spaced:
                 continue
             if self._free and self._free.begins(letters, at):
                 return place
-            if not self._bordered or not _is_border(letters, at):
+            if not self._bordered or not is_border(letters, at):
                 continue
             if self._bordered.begins(letters, at) or (is_open and letters[at:-1] in self._bordered):
                 return place
@@ -68,18 +68,16 @@ class Spaced:
                     start, end = places[first], places[after - 1] + 1
                     if not since <= start < until or end - start == after - first:
                         continue
-                    if terms is self._free or (_is_border(letters, first) and _is_border(letters, after)):
+                    if terms is self._free or (is_border(letters, first) and is_border(letters, after)):
                         yield Match(start, end, rule)
 
 
 def letters_of(pattern: str) -> str:
-    """Return the letters of a word as they stand in a run."""
-    symbols = fold(pattern).symbols
-    return (
-        "".join(symbol for symbol in symbols if symbol.isalnum())
-        if KINDS[(symbols or " ")[0]] != NONE
-        else ""
-    )
+    """Return the letters of a word as they stand in a run; none if it does not begin with one."""
+    symbols = fold(pattern.strip()).symbols
+    if not symbols or KINDS[symbols[0]] == NONE:
+        return ""
+    return "".join(symbol for symbol in symbols if symbol.isalnum())
 
 
 def _runs(text: str, since: int, until: int | None = None) -> Iterator[tuple[str, list[int], int]]:
@@ -89,7 +87,3 @@ def _runs(text: str, since: int, until: int | None = None) -> Iterator[tuple[str
             return
         places = [at for at in range(run.start(), run.end()) if KINDS[text[at]] != NONE]
         yield "".join(text[at] for at in places), places, run.end()
-
-
-def _is_border(letters: str, at: int) -> bool:
-    return not 0 < at < len(letters) or not are_joined(letters[at - 1], letters[at])

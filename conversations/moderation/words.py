@@ -6,7 +6,7 @@ from typing import Final
 import ahocorasick
 
 from conversations.moderation.folding import fold
-from conversations.moderation.letters import KINDS, NONE, are_joined, is_extended
+from conversations.moderation.letters import KINDS, NONE, is_border, is_extended
 from conversations.moderation.matches import Match
 from conversations.moderation.rules import Rule
 
@@ -88,9 +88,5 @@ class Words:
                 start, end = match.start, match.end
                 if end < len(text) and is_extended(text[end - 1], text[end]):
                     continue
-                if terms is self._free or (_is_border(text, start) and _is_border(text, end)):
+                if terms is self._free or (is_border(text, start) and is_border(text, end)):
                     yield match
-
-
-def _is_border(text: str, at: int) -> bool:
-    return not 0 < at < len(text) or not are_joined(text[at - 1], text[at])
