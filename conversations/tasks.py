@@ -130,6 +130,7 @@ def _log_line(turn: Turn, completions: Sequence[Completion]) -> None:
         model=last.model if last else None,
         attempts=len(completions),
         failed_attempts=[each.error for each in completions if each.error],
+        request_id=(last and last.request_id) or None,
         input_tokens=last.input_tokens if last else None,
         output_tokens=last.output_tokens if last else None,
         usage=last.usage_kind if last else None,
