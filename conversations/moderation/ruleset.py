@@ -83,7 +83,7 @@ class Ruleset:
 
     def masks(self, stage: Stage) -> bool:
         """Say whether any rule masks at a stage."""
-        return stage in self._masked
+        return stage in self._masked or (self._base is not None and self._base.masks(stage))
 
     def prepare(self) -> "Ruleset":
         """Make all stages ready now, so that no visitor waits for it; returns itself."""

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import conversations.moderation.gate
+from conversations.moderation.detectors import DETECTORS
 from conversations.moderation.gate import KEPT_SYMBOLS, Gate
 from conversations.moderation.masking import MASK
 from conversations.moderation.rules import Rule
@@ -43,6 +44,9 @@ WHOLE = [
         "bb@a.org",
     ],
 ]
+EVERYTHING = Ruleset(
+    [*RULES, *(Rule(id=f"all {name}", kind="detector", pattern=name, action="mask") for name in DETECTORS)]
+)
 # Whatever a text ends with, one of these makes a match of it if anything does.
 ENDS = sorted(
     {"", *(whole[at:] for whole in WHOLE for at in range(len(whole))), "xx", " x", "xx.org", "+8615912345678"}
@@ -118,3 +122,20 @@ def test_rules_that_change_in_mid_answer_hold_for_all_of_it(
         assert not gate.is_blocked
         assert gate.text == masked
         assert masked.endswith(rest.removeprefix(MASK))
+
+
+@MANY
+@given(st.text(max_size=60), CUTS)
+def test_any_text_of_any_script_goes_through_as_it_is_unless_something_is_found(
+    text: str, cuts: list[int]
+) -> None:
+    shown, gate = run(pieces(text, cuts), EVERYTHING)
+
+    screening = EVERYTHING.screen(text, "output")
+
+    assert tuple(gate.findings) == screening.findings or gate.is_blocked
+    assert gate.is_blocked == screening.is_blocked
+    if not screening.is_blocked:
+        assert shown == screening.masked
+    if not screening.findings:
+        assert shown == text

@@ -48,6 +48,8 @@ def test_rules_upon_others_hold_with_them_and_without_making_those_anew() -> Non
     assert found(more, "one two four two three") == ["one", "two", "four"]
     assert found(more, "one four", "input") == ["one"]
     assert found(base, "one four") == ["one"]
+    assert Ruleset([], Ruleset([word("x", action="mask")])).masks("output")
+    assert not more.masks("output")
     assert more.stage("output").holding.searches[0] is base.stage("output").holding.searches[0]
 
 
