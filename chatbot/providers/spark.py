@@ -54,7 +54,7 @@ PATHS = {
     "x1": "/v1/x1",
     "spark-x": "/v1/x1",
 }
-WITHOUT_SYSTEM = ("lite", "general", "generalv3", "pro-128k")
+WITH_SYSTEM = ("generalv3.5", "max-32k", "4.0Ultra")  # Max and Ultra; others get it with the first question
 THINKING = ("x1", "spark-x")
 
 TAKES = Capabilities(temperature=(0.01, 1.0), max_output_tokens=True, alternation=True)
@@ -131,7 +131,7 @@ def capabilities(target: Target) -> Capabilities:
     """What a Spark model takes, however it is asked."""
     traits = target.traits if isinstance(target.traits, SparkTraits) else SparkTraits()
     thinks = target.model in THINKING if traits.reasoning is None else traits.reasoning
-    system = target.model not in WITHOUT_SYSTEM if traits.system_role is None else traits.system_role
+    system = target.model in WITH_SYSTEM if traits.system_role is None else traits.system_role
     return replace(THINKING_TAKES if thinks else TAKES, system=system)
 
 
