@@ -13,6 +13,8 @@ class Right(Enum):
     DECIDE = "decide on verdicts"
     READ_MASKED = "read what is masked"  # personal data of visitors
     CHANGE_RULES = "change rules"
+    READ_MONEY = "read what is spent"
+    CHANGE_MONEY = "change prices and budgets"
 
 
 _OF_STAFF: Final = {Right.READ_VERDICTS, Right.DECIDE}

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import get_language
@@ -16,7 +17,9 @@ from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
+from conversations import rights
 from conversations.pages import overview
+from conversations.rights import Right
 
 P = ParamSpec("P")
 
@@ -29,12 +32,12 @@ class StaffRequest(HttpRequest):
 
 
 def staff_only(
-    view: Callable[Concatenate[StaffRequest, P], HttpResponse],
-) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    view: Callable[Concatenate[StaffRequest, P], HttpResponseBase],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
     """Send visitors to the sign-in page, and tell those who are signed in but no staff."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if not request.user.is_authenticated:
             is_partial = bool(getattr(request, "htmx", False))
             back = reverse("console") if is_partial else request.get_full_path()
@@ -62,7 +65,12 @@ def shell(request: StaffRequest) -> dict[str, object]:
     initials = "".join(word[0] for word in (words[0], *words[-1:])) if len(words) > 1 else name[:2]
     current = get_language()
     return {
-        "person": {"name": name, "initials": initials.upper(), "address": request.user.email},
+        "person": {
+            "name": name,
+            "initials": initials.upper(),
+            "address": request.user.email,
+            "may_read_money": rights.may(request.user, Right.READ_MONEY),
+        },
         "languages": [
             {"code": code, "name": shown, "is_current": code == current}
             for code, shown in (("en", "English"), ("zh-hans", "简体中文"))
