@@ -7,11 +7,12 @@ of the first question.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
-from chatbot.providers.messages import ChatMessage, CompletionRequest, JsonSchema, Parameters
+from chatbot.providers.messages import ChatMessage, CompletionRequest, JsonSchema, Parameters, ReasoningEffort
 from chatbot.providers.parameters import RANGED, Range
 
+EFFORTS: tuple[ReasoningEffort, ...] = get_args(ReasoningEffort)  # the least first
 ANY_NUMBER = 1000  # of stop sequences: more than anybody has
 
 # In front of an answer that nobody asked for, where a conversation must begin with the visitor.
@@ -24,8 +25,8 @@ class Capabilities:
 
     Ranges are what it accepts, both ends included; None: it does not know the parameter. `stop` is how
     many stop sequences it takes. `json_object` and `json_schema` are promises of the service itself.
-    `system`: it has a place for a system prompt. `alternation`: the visitor must begin, and the two must
-    take turns.
+    `most_effort` is the hardest that it can be told to think. `system`: it has a place for a system prompt.
+    `alternation`: the visitor must begin, and the two must take turns.
     """
 
     temperature: Range | None = None
@@ -37,6 +38,7 @@ class Capabilities:
     json_object: bool = False
     json_schema: bool = False
     reasoning_effort: bool = False
+    most_effort: ReasoningEffort = "high"
     system: bool = True
     alternation: bool = False
 
@@ -62,6 +64,7 @@ ALL = Capabilities(
     json_object=True,
     json_schema=True,
     reasoning_effort=True,
+    most_effort="max",
 )
 
 
@@ -90,6 +93,8 @@ def fit_parameters(asked: Parameters, can: Capabilities) -> Parameters:
         sent[name] = None if value is None or allowed is None else min(max(value, allowed[0]), allowed[1])
     for name in ("max_output_tokens", "reasoning_effort"):
         sent[name] = getattr(asked, name) if getattr(can, name) else None
+    if sent["reasoning_effort"] is not None:
+        sent["reasoning_effort"] = min(sent["reasoning_effort"], can.most_effort, key=EFFORTS.index)
     return replace(asked, **sent)
 
 
@@ -102,12 +107,16 @@ def notes(asked: Parameters, can: Capabilities) -> list[str]:
         if before is not None and after is None:
             said.append(f"`{name}` is left out")
         elif before != after:
-            said.append(f"`{name}` {before:g} is sent as {after:g}")
+            said.append(f"`{name}` {_said(before)} is sent as {_said(after)}")
     if len(sent.stop) < len(asked.stop):
         said.append(f"`stop` keeps {len(sent.stop)} of {len(asked.stop)}")
     if not can.promises(asked):
         said.append("`json` is asked for in the prompt and checked here")
     return said
+
+
+def _said(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _in_turn(messages: tuple[ChatMessage, ...]) -> tuple[ChatMessage, ...]:

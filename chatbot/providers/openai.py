@@ -55,6 +55,7 @@ TAKES = Capabilities(
     stop=MAX_STOPS,
     json_object=True,
     json_schema=True,
+    most_effort="max",
 )
 WITHOUT_SAMPLING: dict[str, Any] = dict.fromkeys(RANGED)
 # What a service lacks that refuses a field of the body.

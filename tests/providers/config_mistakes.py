@@ -64,7 +64,7 @@ MISTAKES = [
     ("some-70b", "some-70b, temperature: nan", "line 4: `temperature` of model `big` is `nan`; it must be a finite number."),
     ("some-70b", "some-70b, temprature: 1", "line 4: model `big` has no setting `temprature`; did you mean `temperature`?"),
     ("some-70b", "some-70b, prices: {inpt: 1}", "line 4: `prices` of model `big` has no setting `inpt`; did you mean `input`?"),
-    ("some-70b", "some-70b, reasoning_effort: much", "line 4: `reasoning_effort` of model `big` is `much`; it must be `none`, `minimal`, `low`, `medium` or `high`."),
+    ("some-70b", "some-70b, reasoning_effort: much", "line 4: `reasoning_effort` of model `big` is `much`; it must be `none`, `minimal`, `low`, `medium`, `high`, `xhigh` or `max`."),
     ("some-70b}", "some-70b}\n  big: {provider: house, model: x}", "line 5: `models` has `big` twice; the first is in line 4."),
     ("[big]", "[bigg]", "line 6: route `default` names the unknown model `bigg`; did you mean `big`?"),
     ("[big]", "[]", "line 6: `steps` of route `default` must be a list of models."),

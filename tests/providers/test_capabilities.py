@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chatbot import config
-from chatbot.providers.capabilities import ALL, SILENCE, Capabilities, fit, notes
+from chatbot.providers.capabilities import ALL, SILENCE, Capabilities, fit, fit_parameters, notes
 from chatbot.providers.messages import ChatMessage, CompletionRequest, JsonSchema, Parameters
 from chatbot.providers.parameters import RANGED
 
@@ -71,6 +71,15 @@ def test_json_is_promised_or_checked_here(json: Any, can: Capabilities, promised
 
     assert can.promises(wish) is promised
     assert notes(wish, can) == ([] if promised else ["`json` is asked for in the prompt and checked here"])
+
+
+@pytest.mark.parametrize(("asked", "sent"), [("none", "none"), ("high", "high"), ("max", "high")])
+def test_nobody_is_told_to_think_harder_than_he_can(asked: Any, sent: str) -> None:
+    wish, can = Parameters(reasoning_effort=asked), Capabilities(reasoning_effort=True)
+
+    assert fit_parameters(wish, can).reasoning_effort == sent
+    assert fit_parameters(wish, ALL).reasoning_effort == asked
+    assert notes(wish, can) == ([] if asked == sent else ["`reasoning_effort` max is sent as high"])
 
 
 @pytest.mark.parametrize(
