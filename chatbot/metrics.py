@@ -64,6 +64,9 @@ TARGET_RESTING = Gauge(
     ["target"],
     multiprocess_mode="livemax",
 )
+VERDICTS = Counter("chatbot_verdicts", "What screening found.", ["stage", "source", "action"])
+SCREENING_BROKEN = Counter("chatbot_screening_broken", "Times that screening could not be done.")
+
 OUTCOMES = ("answered", "failed", "cancelled", "refused")
 TASKS = Counter("chatbot_tasks", "Tasks that ended.", ["task", "result"])
 

@@ -46,6 +46,7 @@ TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 METRICS_TOKEN = env.secret("METRICS_TOKEN")
 
 # ── what a visitor may do ────────────────────────────────────────────────────────────────────────
+SCREENING_FAIL_OPEN = env.flag("SCREENING_FAIL_OPEN", default=False)
 DRAIN_S = env.number("DRAIN_S", 20, at_most=3600)
 CONVERSATION_IDLE_H = env.number("CONVERSATION_IDLE_H", 24, at_least=1)
 MESSAGE_MAX_CHARS = env.number("MESSAGE_MAX_CHARS", 4000, at_least=1, at_most=15_000)  # fits a 64 KiB frame

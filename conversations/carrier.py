@@ -22,7 +22,7 @@ MAX_QUIET_S = 2.0
 SAVE_TRIES = 60
 SAVE_RETRY_S = 2.0
 
-Why = Literal["restart", "stop", "lost", "drain"]  # each outweighs those before it
+Why = Literal["restart", "stop", "block", "lost", "drain"]  # each outweighs those before it
 
 
 class Carrier:
@@ -41,12 +41,13 @@ class Carrier:
         self._routes = routes
         self._is_draining = is_draining
         self._answer: LocalAnswer | None = None
+        self._run: turns.Asking | None = None
         self._asking: asyncio.Task[turns.Outcome] | None = None
         self._why: Why | None = "stop" if turn.stop_requested else None
 
     def interrupt(self, why: Why) -> None:
         """End what is being asked, for this reason."""
-        order: tuple[Why | None, ...] = (None, "restart", "stop", "lost", "drain")
+        order: tuple[Why | None, ...] = (None, "restart", "stop", "block", "lost", "drain")
         if order.index(why) > order.index(self._why):
             self._why = why
         if self._asking is not None:
@@ -56,6 +57,11 @@ class Carrier:
         """Ask again, if the turn's row says that messages came which this run does not know of."""
         if generation > self.turn.generation:
             self.interrupt("restart")
+
+    def reconsider(self) -> None:
+        """End the answer if rules that are new forbid what was shown of it."""
+        if self._run is not None and self._run.must_withdraw():
+            self.interrupt("block")
 
     async def carry(self) -> turns.Finished | None:
         """Show the answer as it comes, and write its end, of which nobody is told here.
@@ -82,6 +88,7 @@ class Carrier:
                 version = await database.run(PromptVersion.known, turn.version_id)
             route = await self._route(turn, version)
             asking = turns.Asking(turn, answer, self._routes.named(route), version, numbered)
+            self._run = asking
             outcome = await self._ask(asking)
             why, self._why, self._asking = self._why, None, None
             is_visible = answer.position is not None
@@ -95,9 +102,11 @@ class Carrier:
                     self._live.announce_to_all("queued", turn.id)
                     return None
             else:
-                if outcome is None:
+                if outcome is None and why == "block":
+                    outcome = asking.withdraw()
+                elif outcome is None:
                     outcome = asking.cut_short("stopped" if why == "stop" else "interrupted")
-                must_end = is_visible or why in ("stop", "drain")
+                must_end = is_visible or why in ("stop", "block", "drain")
                 finished = await self._save(outcome, generation=None if must_end else turn.generation)
                 if finished is not None:
                     return finished

@@ -50,6 +50,12 @@ class RateLimitedError(ConversationError):
         self.retry_after_s = retry_after_s
 
 
+class BlockedInputError(ConversationError):
+    """A rule keeps the message from being answered."""
+
+    code = "blocked_input"
+
+
 class BudgetExhaustedError(ConversationError):
     """There is no money left for an answer."""
 

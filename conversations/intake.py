@@ -10,8 +10,9 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from conversations import budgets, lifecycle, transcript
+from conversations import budgets, lifecycle, screening, transcript, verdicts
 from conversations.errors import (
+    BlockedInputError,
     BudgetExhaustedError,
     BusyError,
     ConflictError,
@@ -20,14 +21,15 @@ from conversations.errors import (
 )
 from conversations.events import ConversationView, MessageView
 from conversations.lifecycle import TakenTurn, UnfinishedTurn
-from conversations.models import UNFINISHED, ConversationStatus, Message, Turn
+from conversations.models import UNFINISHED, ConversationStatus, Message, MessageStatus, Turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
     """A stored message, and what follows: a turn begun here, or one to be restarted where it runs.
 
-    `refusal` says why there is none, though the message is stored: the next turn answers it too.
+    `refusal` says why there is none, though the message is stored: where money is short, the next turn
+    answers it too; what a rule blocks is never answered.
 
     `counts` says whether a turn had to be allowed for it; `closed` is the id of the conversation that
     had been over, so that the message opened another.
@@ -77,7 +79,10 @@ def accept(
         except Message.DoesNotExist:
             raise error from None
         return Accepted(
-            message=transcript.view(message), conversation=transcript.head(conversation), is_new=False
+            message=transcript.view(message),
+            conversation=transcript.head(conversation),
+            is_new=False,
+            refusal=_blocked() if message.status == MessageStatus.BLOCKED else None,
         )
 
 
@@ -103,19 +108,38 @@ def _accept(
             visitor_id=visitor_id, assistant_id=assistant_id, locale=locale, now=now
         )
     before = conversation.last_position
-    message = transcript.store(conversation, client_id=client_id, text=text, now=now)
+    screened = screening.screen_input(text)
+    message = transcript.store(
+        conversation,
+        client_id=client_id,
+        text=text,
+        now=now,
+        is_blocked=screened.is_blocked,
+        is_masked=screened.is_masked,
+    )
+    if screened.findings:
+        verdicts.record(
+            [verdicts.of_finding(finding, text) for finding in screened.findings],
+            stage="input",
+            conversation_id=conversation.id,
+            message_id=message.id,
+        )
     begun: TakenTurn | None = None
     restarted: UnfinishedTurn | None = None
     counts = False
-    broke: ConversationError | None = None
-    if conversation.status == ConversationStatus.OPEN:
+    refused: ConversationError | None = None
+    if screened.is_blocked:
+        counts, refused = True, _blocked()
+        if refusal is not None:
+            raise refusal
+    elif conversation.status == ConversationStatus.OPEN:
         unfinished = _unfinished_of(visitor_id)
         running = next((each for each in unfinished if each.conversation_id == conversation.id), None)
         counts = running is None or running.position == before
         if counts and refusal is not None:  # a turn begins now, or will when the running one ends
             raise refusal
         if running is None and budgets.standing(conversation.assistant_id, visitor_id).is_exhausted:
-            counts, broke = False, BudgetExhaustedError("There is no money left for this turn.")
+            counts, refused = False, BudgetExhaustedError("There is no money left for this turn.")
         elif running is None:
             _allow_one_more(unfinished)
             begun = lifecycle.taken(
@@ -136,8 +160,12 @@ def _accept(
         begun=begun,
         restarted=restarted,
         closed=closed,
-        refusal=broke,
+        refusal=refused,
     )
+
+
+def _blocked() -> ConversationError:
+    return BlockedInputError("A rule keeps this message from being answered.")
 
 
 def _unfinished_of(visitor_id: str) -> list[UnfinishedTurn]:

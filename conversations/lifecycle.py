@@ -19,7 +19,6 @@ from conversations.models import (
     ConversationStatus,
     LockedConversation,
     Message,
-    MessageStatus,
     Role,
     Turn,
     TurnStatus,
@@ -188,13 +187,15 @@ def end(
     message_status: str,
     process: str,
     generation: int | None,
+    withheld: str = "",
     error: str = "",
     hand_on: bool = False,
     is_answered: bool = True,
 ) -> Ending | None:
     """Write the end of a turn with its message; begin the next if there is need.
 
-    Needs a transaction. `process` is who had it ("" for a queued one). `generation` None ends it
+    Needs a transaction. `process` is who had it ("" for a queued one). `text` is what the visitor may
+    read, `withheld` what was written where that is something else. `generation` None ends it
     whatever came meanwhile, else only if nothing did. With `hand_on` the next turn is queued for
     another process. Messages that are not `is_answered` wait for the turn of the next one. Returns
     None when the turn is not the caller's to end.
@@ -221,13 +222,14 @@ def end(
         role=Role.ASSISTANT,
         status=message_status,
         text=text,
+        withheld=withheld,
         created_at=statements.instant(visible_at) if visible_at else now,
     )
     statements.insert(message)
     conversation.last_position = max(conversation.last_position, position)
     if is_answered:
         conversation.answered_through = max(conversation.answered_through, through)
-    conversation.remember("" if message_status == MessageStatus.BLOCKED else text, now)
+    conversation.remember(text, now)
     conversation.save()
     may_wait = is_answered and (conversation.last_position > position or position > through + 1)
     return Ending(status, message, _follow(conversation, "" if hand_on else process) if may_wait else None)
@@ -239,7 +241,7 @@ def _follow(conversation: LockedConversation, process: str) -> Turn | None:
         return None
     found = statements.fetch(
         "SELECT MAX(position) FROM conversations_message"
-        " WHERE conversation_id = %s AND position > %s AND role = 'visitor'",
+        " WHERE conversation_id = %s AND position > %s AND role = 'visitor' AND status <> 'blocked'",
         [conversation.id, conversation.answered_through],
     )
     if found is None or found[0] is None:

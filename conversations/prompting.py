@@ -11,9 +11,10 @@ from chatbot.providers.messages import ChatMessage, CompletionRequest, JsonSchem
 from conversations.history import Entry
 
 
-def render_system(instructions: str) -> str:
-    """Return the system text of a prompt version."""
-    return instructions.strip()
+def render_system(instructions: str, canary: str = "") -> str:
+    """Return the system text of a prompt version, marked with the word that must never come out."""
+    text = instructions.strip()
+    return f"[{canary}]\n{text}" if canary else text
 
 
 def parameters_of(stored: dict[str, Any]) -> Parameters:

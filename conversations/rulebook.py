@@ -15,8 +15,9 @@ from django.utils import timezone
 from conversations.models import RuleChange, ScreeningRule
 from conversations.models.remembered import Remembered
 from conversations.moderation import checking, rules
-from conversations.moderation.rules import Rule, RuleError
-from conversations.moderation.ruleset import Ruleset
+from conversations.moderation.masking import Spans
+from conversations.moderation.rules import Rule, RuleError, Stage
+from conversations.moderation.ruleset import Ruleset, Screening, place
 
 MAX_RULES = 50_000
 MAX_EXCEPTIONS = 200
@@ -276,3 +277,18 @@ def _note(by: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
 def export(word_list: str | None = None) -> list[dict[str, Any]]:
     """Return the rules that are in force as JSON, in the form `rules.read` takes."""
     return [rules.as_json(as_rule(row)) for row in kept(word_list=word_list) if row.is_active]
+
+
+def try_out(text: str, stage: Stage, *, rule: Rule | None = None) -> Screening:
+    """Return what a text would do by the rules in force; `rule` takes the place of the one of its name."""
+    present = current().screen(text, stage).findings
+    findings = [finding for finding in present if rule is None or finding.rule.id != rule.id]
+    if rule is not None:
+        findings += Ruleset([rule]).screen(text, stage).findings
+    findings.sort(key=place)
+    spans = Spans()
+    for finding in findings:
+        if finding.rule.action == "mask":
+            spans.add(finding.start, finding.end)
+    is_blocked = any(finding.rule.action == "block" for finding in findings)
+    return Screening(tuple(findings), is_blocked, spans.masked(text, 0, len(text)))

@@ -16,7 +16,7 @@ from django.db import Error as DatabaseError
 
 from chatbot import database, metrics, presence
 from chatbot.state import State
-from conversations import intake, lifecycle, outbox, tasks, transcript, turns
+from conversations import intake, lifecycle, outbox, screening, tasks, transcript, turns
 from conversations.carrier import Carrier
 from conversations.errors import NotFoundError, NotRunningError
 from conversations.events import (
@@ -33,12 +33,14 @@ from conversations.lifecycle import TakenTurn, UnfinishedTurn
 from conversations.limits import TurnLimits
 from conversations.live import Live, Tab
 from conversations.models import TurnStatus
+from conversations.moderation.ruleset import Ruleset
 from conversations.routes import Routes
 
 log = structlog.get_logger(__name__)
 
 REAP_S = 4.0  # with lifecycle.DEAD_AFTER_S below the promised 20 s
 POLL_S = 5.0
+RULES_S = 1.0  # with Remembered.LOOK_S, how soon a changed rule is in force in running answers
 CLOSE_RESTARTING = 4012
 RECONNECT_AFTER_MS = 300
 LISTENING_S = 1.0  # how long the start waits for Redis
@@ -63,6 +65,7 @@ class Runner:
         self._deeds = 0  # under way, of which a turn may come
         self._duties: list[asyncio.Task[None]] = []
         self._claim_soon = asyncio.Event()
+        self._rules: Ruleset | None = None
         self.is_draining = False
 
     # The process
@@ -74,6 +77,7 @@ class Runner:
             asyncio.create_task(self._every(lifecycle.BEAT_S, self._beat), name="beat"),
             asyncio.create_task(self._every(REAP_S, self._reap), name="reap"),
             asyncio.create_task(self._claim_queued(), name="claim"),
+            asyncio.create_task(self._every(RULES_S, self._apply_rules), name="rules"),
             asyncio.create_task(self._every(POLL_S, self._poll_followed), name="poll"),
             asyncio.create_task(presence.keep_telling(self.state, ("web",), self.process), name="presence"),
         ]
@@ -404,6 +408,14 @@ class Runner:
             turn = await database.run(turns.claim, turn_id, self.process)
             if turn is not None:
                 self._launch(turn)
+
+    async def _apply_rules(self) -> None:
+        """Judge the running answers by rules that have come."""
+        rules = await database.run(screening.rules)
+        if rules is not self._rules:
+            self._rules = rules
+            for carrier in list(self._running.values()):
+                carrier.reconsider()
 
     async def _poll_followed(self) -> None:
         """End the followed turns whose last notice was lost."""

@@ -86,10 +86,19 @@ def close(conversation: LockedConversation, now: datetime) -> None:
     Conversation.objects.filter(pk=conversation.id).update(status=ConversationStatus.CLOSED, closed_at=now)
 
 
-def store(conversation: LockedConversation, *, client_id: str, text: str, now: datetime) -> Message:
+def store(
+    conversation: LockedConversation,
+    *,
+    client_id: str,
+    text: str,
+    now: datetime,
+    is_blocked: bool = False,
+    is_masked: bool = False,
+) -> Message:
     """Write a visitor's message at the next position of a locked conversation.
 
-    Raises IntegrityError where this visitor's `client_id` is already stored.
+    One that `is_blocked` is nobody's title or last line. Raises IntegrityError where this visitor's
+    `client_id` is already stored.
     """
     conversation.last_position += 1
     message = Message(
@@ -98,11 +107,13 @@ def store(conversation: LockedConversation, *, client_id: str, text: str, now: d
         client_id=client_id,
         position=conversation.last_position,
         role=Role.VISITOR,
+        status=MessageStatus.BLOCKED if is_blocked else MessageStatus.FINAL,
         text=text,
+        is_masked=is_masked,
         created_at=now,
     )
     statements.insert(message)
-    conversation.remember(text, now)
+    conversation.remember("" if is_blocked else text, now)
     conversation.save()
     return message
 
@@ -169,9 +180,7 @@ def conversations(
     rows = Conversation.objects.filter(visitor_id=visitor_id, assistant_id=assistant_id)
     if query:
         said = Message.objects.filter(conversation__visitor_id=visitor_id, text__icontains=query).exclude(
-            Q(status=MessageStatus.HIDDEN)
-            | Q(role=Role.NOTE)
-            | Q(status=MessageStatus.BLOCKED, role=Role.ASSISTANT)
+            Q(status__in=[MessageStatus.HIDDEN, MessageStatus.BLOCKED]) | Q(role=Role.NOTE)
         )
         rows = rows.filter(Q(title__icontains=query) | Q(pk__in=said.values("conversation_id")))
     if before:

@@ -7,8 +7,8 @@ how to end.
 
 import asyncio
 import time
-from collections.abc import Mapping
-from contextlib import aclosing
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
@@ -21,7 +21,7 @@ from chatbot.providers import fallback
 from chatbot.providers.errors import BadRequest, ProviderError, RouteExhausted
 from chatbot.providers.events import AttemptFailed, CompletionFinished, ReasoningDelta, TextDelta
 from chatbot.providers.messages import CompletionRequest, Usage
-from conversations import lifecycle, tasks, tokens, transcript, windows
+from conversations import lifecycle, screening, tasks, tokens, transcript, verdicts, windows
 from conversations.errors import BudgetExhaustedError
 from conversations.events import MessageView
 from conversations.lifecycle import TakenTurn
@@ -34,10 +34,14 @@ from conversations.models import (
     PromptVersion,
     Turn,
     TurnStatus,
+    VerdictSource,
     statements,
 )
+from conversations.moderation.answer import AnswerGate
+from conversations.verdicts import Found
 
 MAX_ANSWER_CHARS = 200_000
+_FILTERED = Found(source=VerdictSource.PROVIDER, rule_name="content_filter", action="block")
 NO_MONEY = BudgetExhaustedError.code
 
 Status = Literal["completed", "stopped", "interrupted", "failed", "blocked"]
@@ -67,12 +71,22 @@ class CompletionEnd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a turn ends: `error` is a visitor's error code or empty."""
+    """How a turn ends: `error` is a visitor's error code or empty.
+
+    `text` is what the visitor may read, `withheld` the whole of what was written where that is something
+    else, and `found` what screening found in it.
+    """
 
     status: Status
     text: str
+    withheld: str = ""
+    found: Sequence[Found] = ()
     error: str = ""
     completion: CompletionEnd | None = None
+
+
+class WithdrawnError(Exception):
+    """What was written may not be shown: the answer is over."""
 
 
 class TurnLostError(Exception):
@@ -92,6 +106,8 @@ class Asking:
     _rows: windows.Rows | None = None
     _attempt: windows.Attempt | None = None
     _thought: str = ""
+    _gate: AnswerGate | None = None
+    _is_broken: bool = False
 
     async def ask(self) -> Outcome:
         """Ask the route's targets and show the answer as it comes. Raises TurnLostError."""
@@ -111,13 +127,19 @@ class Asking:
                             finished = event
                         case _:
                             assert_never(event)
+            if finished is not None and finished.finish not in ("error", "content_filter"):
+                await self._show_rest()
+        except WithdrawnError:
+            return self._ended("blocked", finished=finished)
         except RouteExhausted as error:
             if error.last.kind == "content_filter":
-                return Outcome(status="blocked", text="")
+                return Outcome(status="blocked", text="", found=[_FILTERED])
             is_broke = error.last.kind == "budget"
             return Outcome(status="failed", text="", error=NO_MONEY if is_broke else "model_unavailable")
         except ProviderError as error:
             self._count_error(error)
+            with suppress(WithdrawnError):
+                await self._show_rest()  # it breaks off here: nothing can become a match any more
             return self._ended("interrupted", error=error)
         if finished is None or finished.finish == "error":
             return self._ended("interrupted", finished=finished)
@@ -140,7 +162,7 @@ class Asking:
             windows.prepare, self.turn, self.version, self._rows, self.route, attempt, self.numbered + 1
         )
         try:
-            self._rows, request, attempt_begun = await asyncio.shield(preparing)
+            self._rows, request, attempt_begun, self._gate = await asyncio.shield(preparing)
         except asyncio.CancelledError:
             await asyncio.shield(_close_unasked(preparing))
             raise
@@ -153,12 +175,54 @@ class Asking:
             return
         if not text.isascii():
             text = text.encode("utf-8", "replace").decode()  # nor halves of characters, nor has JSON
+        metrics.DELTAS.inc()
+        await self._tell(self._let_out(lambda gate: gate.feed(text)))
+
+    async def _show_rest(self) -> None:
+        await self._tell(self._let_out(AnswerGate.finish))
+
+    def _let_out(self, work: Callable[[AnswerGate], str]) -> str:
+        """Return what may be shown now, by the newest rules. Raises WithdrawnError."""
+        gate = self._gate
+        assert gate is not None
+        shown = ""
+        try:
+            rules = screening.newest(gate.rules)
+            if rules is not gate.rules:
+                shown = gate.swap(rules)
+            shown += work(gate)
+        except Exception as error:
+            if not screening.broken(error):
+                self._is_broken = True
+                raise WithdrawnError from error
+            return gate.open()
+        if gate.is_blocked:
+            raise WithdrawnError
+        return shown
+
+    def must_withdraw(self) -> bool:
+        """Say whether the newest rules forbid what was written so far."""
+        gate = self._gate
+        if gate is None:
+            return False
+        rules = screening.newest(gate.rules)
+        return rules is not gate.rules and gate.would_block(rules)
+
+    def withdraw(self) -> Outcome:
+        """Return how the turn ends where `must_withdraw`."""
+        if self._gate is not None:
+            self._gate.swap(screening.newest(self._gate.rules))
+        return self._ended("blocked")
+
+    async def _tell(self, text: str) -> None:
+        """Show what passed the gate."""
+        if not text:
+            return
         answer = self.answer
         if answer.position is None:
             await self._become_visible()
         if answer.length + len(text) > MAX_ANSWER_CHARS:
             raise BadRequest("invalid_request", "The answer is longer than anybody would read.")
-        metrics.DELTAS.inc()
         await answer.show(text)
 
     async def _become_visible(self) -> None:
@@ -192,15 +256,39 @@ class Asking:
         error: ProviderError | None = None,
         code: str = "",
     ) -> Outcome:
-        completion = {"completed": "completed", "blocked": "completed", "interrupted": "failed"}.get(
-            status, "cancelled"
-        )
+        is_failed = error is not None or (finished is not None and finished.finish == "error")
+        completion = "failed" if is_failed else "cancelled" if finished is None else "completed"
+        found, gate = self._found(finished), self._gate
+        if any(each.action == "block" for each in found):
+            status, code = "blocked", ""
+        text, original = self.answer.text, gate.original if gate else ""
+        if gate is not None and gate.text is not None:
+            text = gate.text
+        if status == "blocked":
+            text = ""
+        is_changed = status == "blocked" or any(each.action == "mask" for each in found)
         return Outcome(
             status=status,
-            text=self.answer.text,
+            text=text,
+            withheld=original if is_changed else "",
+            found=found,
             error=code,
             completion=self._completion_end(completion, finished, error),
         )
+
+    def _found(self, finished: CompletionFinished | None) -> list[Found]:
+        """Return what screening found in the answer."""
+        gate = self._gate
+        if gate is None:
+            return []
+        found = [verdicts.of_finding(each, gate.original) for each in gate.findings]
+        if gate.is_overflown:
+            found.append(Found(source=VerdictSource.OVERFLOW, rule_name="", action="block"))
+        if self._is_broken:
+            found.append(Found(source=VerdictSource.BROKEN, rule_name="", action="block"))
+        if finished is not None and finished.finish == "content_filter":
+            found.append(_FILTERED)
+        return found
 
     def _completion_end(
         self, status: str, finished: CompletionFinished | None, error: ProviderError | None
@@ -209,7 +297,7 @@ class Asking:
         if attempt is None:
             return None
         usage = finished.usage if finished else error.usage if error else Usage()
-        if usage.kind != "exact" and (error is None or self.answer.length or self._thought):
+        if usage.kind != "exact" and (error is None or self._written or self._thought):
             usage = self._estimate(attempt, usage)
         request_id = (finished and finished.request_id) or (error and error.request_id)
         return CompletionEnd(
@@ -228,7 +316,7 @@ class Asking:
         """Return what is known, and by our own count what is not. Of an answer that broke off the service
         may have counted less than it said."""
         count, _ = tokens.counter_for(attempt.model)
-        thought, said = (count(text) if text else 0 for text in (self._thought, self.answer.text))
+        thought, said = (count(text) if text else 0 for text in (self._thought, self._written))
         return replace(
             known,
             input_tokens=attempt.input_tokens if known.input_tokens is None else known.input_tokens,
@@ -236,6 +324,11 @@ class Asking:
             reasoning_tokens=(thought or None) if known.reasoning_tokens is None else known.reasoning_tokens,
             kind="estimated",
         )
+
+    @property
+    def _written(self) -> str:
+        """What the model has written, shown or not."""
+        return self._gate.original if self._gate else ""
 
 
 # Ending
@@ -245,7 +338,7 @@ async def _close_unasked(preparing: asyncio.Future[windows.Prepared]) -> None:
     """Close a completion that is written all the same, though nothing will be asked."""
     await asyncio.wait([preparing])
     if not preparing.cancelled() and preparing.exception() is None:
-        _, _, attempt = preparing.result()
+        _, _, attempt, _ = preparing.result()
         nothing = Usage(input_tokens=0, output_tokens=0, kind="exact")
         end = CompletionEnd(
             completion_id=attempt.completion_id, status=CompletionStatus.CANCELLED, usage=nothing
@@ -308,6 +401,7 @@ def finish(
             turn,
             status=outcome.status,
             text=outcome.text,
+            withheld=outcome.withheld,
             message_status=_MESSAGE_STATUS[outcome.status],
             process=process,
             generation=generation,
@@ -319,6 +413,9 @@ def finish(
             return None
         if outcome.completion is not None:
             close_completion(outcome.completion)
+        verdicts.record(
+            outcome.found, stage="output", conversation_id=turn.conversation_id, message_id=turn.message_id
+        )
         tasks.after_turn(turn.id)
     return Finished(
         turn_id=turn.id,

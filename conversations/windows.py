@@ -3,6 +3,7 @@
 import hmac
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,24 +13,42 @@ from django.db import IntegrityError, transaction
 from chatbot.providers import fallback
 from chatbot.providers.errors import BadRequest, NotUsable
 from chatbot.providers.messages import CompletionRequest
-from conversations import billing, history, prompting, tokens
+from conversations import billing, hiding, history, prompting, screening, tokens
 from conversations.budgets import OverspentError
+from conversations.hiding import Hidden
 from conversations.lifecycle import TakenTurn
-from conversations.models import Completion, HistoryWindow, Message, PromptVersion, Purpose, statements
+from conversations.models import (
+    Completion,
+    HistoryWindow,
+    Message,
+    MessageStatus,
+    PromptVersion,
+    Purpose,
+    statements,
+)
+from conversations.moderation.answer import AnswerGate
+from conversations.moderation.placeholders import Passage
+from conversations.moderation.ruleset import Ruleset
 
 _DEFAULT_CONTEXT_TOKENS = 4096  # for a model whose row does not say
 _DEFAULT_OUTPUT_TOKENS = 1024
 _SPARE_ROWS = 10
+_MASKED_ROWS = 500  # before those that are loaded; further values begin to count where the window begins
 _ROWS_FOR_BURSTS = 5  # times what question and answer in turn would need
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The messages a turn may show, loaded once for all its attempts; see history.fit."""
+    """The messages a turn may show, loaded once for all its attempts, as the model sees them.
+
+    See history.fit; `hidden` is what it does not see, by `rules`.
+    """
 
     earlier: list[history.Entry]
     newest: list[history.Entry]
     oldest_known: int
+    rules: Ruleset
+    hidden: Hidden
 
 
 @dataclass(slots=True)
@@ -45,7 +64,7 @@ class Attempt:
     first_delta_ms: int | None = None
 
 
-Prepared = tuple[Rows, CompletionRequest, Attempt]
+Prepared = tuple[Rows, CompletionRequest, Attempt, AnswerGate]
 
 
 def load(turn: TakenTurn, version: PromptVersion) -> Rows:
@@ -59,11 +78,31 @@ def load(turn: TakenTurn, version: PromptVersion) -> Rows:
     if oldest_known > turn.after + 1:  # a burst longer than the window: all of it is shown
         entries = [each for each in _newest(turn, turn.through - turn.after) if each.position > turn.after]
         oldest_known = turn.after + 1
+    rules, hidden = screening.rules(), hiding.NOTHING
+    if rules.masks("input") and entries:
+        earlier = _masked_before(turn.conversation_id, entries[0].position)
+        entries, hidden = hiding.hide(entries, rules, earlier)
     return Rows(
-        earlier=[each for each in entries if not (each.is_visitor and each.position > turn.after)],
-        newest=[each for each in entries if each.is_visitor and each.position > turn.after],
+        earlier=[each for each in entries if not _is_new(each, turn)],
+        newest=[each for each in entries if _is_new(each, turn)],
         oldest_known=oldest_known,
+        rules=rules,
+        hidden=hidden,
     )
+
+
+def _is_new(entry: history.Entry, turn: TakenTurn) -> bool:
+    return entry.is_visitor and entry.position > turn.after and entry.status != MessageStatus.BLOCKED
+
+
+def _masked_before(conversation_id: str, position: int) -> list[str]:
+    """Return the visitor's messages with masked passages before a position, the first of them first."""
+    found = statements.fetch_all(
+        "SELECT text FROM conversations_message WHERE conversation_id = %s AND is_masked"
+        " AND position < %s ORDER BY position LIMIT %s",
+        [conversation_id, position, _MASKED_ROWS],
+    )
+    return [text for (text,) in found]
 
 
 def _newest(turn: TakenTurn, limit: int) -> list[history.Entry]:
@@ -112,7 +151,7 @@ def prepare(
     target = attempt.target
     parameters = route.parameters_for(target, prompting.parameters_of(version.parameters))
     rows = rows or load(turn, version)
-    system = prompting.render_system(version.instructions)
+    system = prompting.render_system(version.instructions, screening.canary(version))
     count, is_exact = tokens.counter_for(target.model)
     output_tokens = parameters.max_output_tokens or _DEFAULT_OUTPUT_TOKENS
     limits = history.limits_for(
@@ -147,6 +186,9 @@ def prepare(
         system=system,
         sent=[entry.position for entry in window.sent],
         dropped=[{"from": each.first, "to": each.last, "reason": each.reason} for each in window.dropped],
+        hidden={
+            str(entry.position): passages for entry in window.sent if (passages := _hidden_of(entry, rows))
+        },
         parameters=prompting.stored_parameters(parameters),
         input_tokens=window.tokens,
         is_exact=is_exact,
@@ -171,7 +213,17 @@ def prepare(
             started=time.monotonic(),
             input_tokens=window.tokens,
         ),
+        AnswerGate(
+            rows.rules,
+            screening.guard(version),
+            originals=rows.hidden.originals,
+            known=rows.hidden.values,
+        ),
     )
+
+
+def _hidden_of(entry: history.Entry, rows: Rows) -> Sequence[Passage]:
+    return rows.hidden.passages.get(entry.position, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +271,7 @@ def rebuild(completion: Completion) -> tuple[CompletionRequest, bool]:
     columns = ("id", "position", "role", "text", "status", "replaces_id")
     request = prompting.compose(
         system=window.system,
-        sent=[_entry(*each) for each in found.values_list(*columns)],
+        sent=[hiding.again(_entry(*each), window.hidden) for each in found.values_list(*columns)],
         parameters=prompting.parameters_of(window.parameters),
     )
     digest = prompting.digest(request, model=completion.model, key=_key(window.salt))

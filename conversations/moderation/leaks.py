@@ -20,7 +20,8 @@ from conversations.moderation.rules import Boundary, Rule, Stage
 WORDS: Final = 12  # in a row that are no coincidence
 SIGNS: Final = 30  # the same in Chinese
 PREFIX: Final = "prompt:"  # of these rules' ids
-CANARY_LETTERS: Final = 16  # of five bits each
+CANARY_LETTERS: Final = 14  # of five bits each
+RARE: Final = "zq"  # how a canary begins: what could become one is held back, and that is seldom
 
 _OUTPUT: Final = frozenset[Stage]({"output", "review"})
 _SENTENCE: Final = re.compile(r"[^.!?。！？]+(?:[.!?。！？]+(?=\s|$|[^\x00-\x7f])|$)|[^.!?。！？]+[.!?]")
@@ -68,7 +69,7 @@ _OURS_ZH: Final = re.compile("我们|您|本店|[0-9@￥元]|https?:")
 def canary(version: str, secret: bytes) -> str:
     """Return the word that marks a prompt version: always the same, and nobody's."""
     digest = hmac.digest(secret, f"canary:{version}".encode(), "sha256")
-    return b32encode(digest).decode().lower()[:CANARY_LETTERS]
+    return RARE + b32encode(digest).decode().lower()[:CANARY_LETTERS]
 
 
 def guards(instructions: str, *, word: str = "", sayable: Iterable[str] = ()) -> list[Rule]:

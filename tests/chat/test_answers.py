@@ -63,4 +63,4 @@ async def test_a_second_question_shows_the_model_the_first_exchange(anna: Tab, p
         ("assistant", "On its way."),
         ("user", "Since when?"),
     ]
-    assert second.request.system == "You are the assistant of Northwind Outfitters."
+    assert second.request.system.endswith("]\nYou are the assistant of Northwind Outfitters.")

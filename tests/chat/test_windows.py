@@ -47,13 +47,18 @@ async def _last() -> HistoryWindow:
     return row
 
 
+def _unmarked(system: str) -> str:
+    """Return a system text without its canary."""
+    return system.partition("]\n")[2]
+
+
 async def test_each_turn_stores_what_was_sent(anna: Tab, puppet: Puppet) -> None:
     await _talk(anna, puppet, 3)
 
     rows = [row async for row in HistoryWindow.objects.order_by("completion__id")]
     assert [row.sent for row in rows] == [[1], [1, 2, 3], [1, 2, 3, 4, 5]]
     assert [row.dropped for row in rows] == [[], [], []]
-    assert {row.system for row in rows} == {"You are the assistant of Northwind Outfitters."}
+    assert {_unmarked(row.system) for row in rows} == {"You are the assistant of Northwind Outfitters."}
     assert all(0 < row.input_tokens < row.limit_tokens == 4800 for row in rows)
 
 
@@ -91,7 +96,7 @@ async def test_the_version_says_with_which_parameters(
 
     asked = puppet.calls[-1].request
     assert (asked.parameters.temperature, asked.parameters.stop) == (0.3, ("END",))
-    assert asked.system == "You help."
+    assert _unmarked(asked.system) == "You help."
     assert (await _last()).parameters == {"temperature": 0.3, "max_output_tokens": 500, "stop": ["END"]}
 
 
