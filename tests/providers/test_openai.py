@@ -120,7 +120,7 @@ async def test_what_is_left_out_is_known_not_to_be_taken() -> None:
 
     can = provider.capabilities(target_of(provider, model="gpt-5-mini"), Parameters())
 
-    assert can == Capabilities()
+    assert can == Capabilities(most_effort="max")
     await provider.aclose()
 
 
