@@ -87,6 +87,7 @@ async def _play(house: House, happening: list[Action]) -> None:
         await world.close()
 
 
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module")  # threads that end something do
 @settings(
     max_examples=count(150, 10_000),
     deadline=None,
