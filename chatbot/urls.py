@@ -6,16 +6,16 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
 from conversations.pages import chat, console, signin
-from conversations.pages.money import editing, usage
+from conversations.pages.money import behind, editing, usage
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", chat.chat, name="home"),
     path("chat/<slug:slug>/", chat.chat, name="chat"),
     path("console/", console.front, name="console"),
     path("console/money/", usage.usage, name="money"),
-    path("console/money/calls/", usage.calls, name="money-calls"),
-    path("console/money/export.csv", usage.export, name="money-csv"),
-    path("console/money/statement/<str:month>/", usage.statement, name="money-statement"),
+    path("console/money/calls/", behind.calls, name="money-calls"),
+    path("console/money/export.csv", behind.export, name="money-csv"),
+    path("console/money/statement/<str:month>/", behind.statement, name="money-statement"),
     path("console/money/budgets/", editing.edit_budgets, name="money-budgets"),
     path("console/money/budgets/<int:pk>/", editing.edit_budgets, name="money-budget"),
     path("console/money/prices/", editing.edit_prices, name="money-prices"),

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 
 import orjson
 
+from chatbot.providers.transport import STALE_S
+
 MARK = re.compile(r"question (\d+)\.")
 PIECE_TOKENS = 3
 HEAD = (
@@ -94,7 +96,8 @@ class Biller:
             await writer.drain()
             return True
         charge.input_tokens = sum(len(str(each["content"])) for each in asked["messages"]) // 4 + 3
-        if charge.fate == "hung up":
+        if charge.fate == "hung up":  # not at once: that is a kept connection gone stale, and asked again
+            await asyncio.wait([asyncio.ensure_future(reader.read(1))], timeout=2 * STALE_S)
             writer.transport.abort()
             return False
         await self._stream(charge, reader, writer)
