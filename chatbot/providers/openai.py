@@ -43,7 +43,7 @@ from chatbot.providers.wire import Call, Reader, Wire, table
 OutputLimitField = Literal["max_completion_tokens", "max_tokens"]
 JsonMode = Literal["schema", "object", "none"]
 
-OPENAI_HOSTS = ("api.openai.com", ".openai.azure.com")  # where max_tokens is deprecated
+OPENAI_HOSTS = ("api.openai.com", ".openai.azure.com")  # max_tokens is deprecated, a loose schema a 400
 MAX_STOPS = 4
 
 TAKES = Capabilities(
@@ -135,7 +135,10 @@ class ChatWire(Wire):
 
     def capabilities(self, target: Target, asked: Parameters) -> Capabilities:
         json_mode = _traits(target).json_mode or self._settings.json_mode
-        can = replace(TAKES, json_object=json_mode != "none", json_schema=json_mode == "schema")
+        by_schema = json_mode == "schema"
+        if by_schema and self._is_openai and isinstance(asked.json, JsonSchema):
+            by_schema = _is_strict(asked.json.schema)
+        can = replace(TAKES, json_object=json_mode != "none", json_schema=by_schema)
         if _thinks(target):
             stop = 0 if WITHOUT_STOP.match(target.model) else MAX_STOPS
             can = replace(can, **WITHOUT_SAMPLING, stop=stop, reasoning_effort=True)
@@ -171,8 +174,12 @@ class ChatWire(Wire):
     def _limit_field(self) -> OutputLimitField:
         if self._settings.output_limit_field is not None:
             return self._settings.output_limit_field
+        return "max_completion_tokens" if self._is_openai else "max_tokens"
+
+    @property
+    def _is_openai(self) -> bool:
         host = self._settings.base_url.partition("://")[2].partition("/")[0]
-        return "max_completion_tokens" if host.endswith(OPENAI_HOSTS) else "max_tokens"
+        return host.endswith(OPENAI_HOSTS)
 
     def body(self, body: dict[str, object], target: Target) -> bytes:
         if target.stream and self._settings.include_usage:
@@ -321,6 +328,22 @@ def _response_format(parameters: Parameters) -> dict[str, object] | None:
             return {"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": True}}
         case _:
             return {"type": "json_object"}
+
+
+def _is_strict(schema: object) -> bool:
+    """Whether OpenAI promises this schema: of every object in it all properties are required, and no others
+    allowed. See https://platform.openai.com/docs/guides/structured-outputs (read 2026-11-20)."""
+    if isinstance(schema, list | tuple):
+        return all(map(_is_strict, schema))
+    if not isinstance(schema, Mapping):
+        return True
+    properties = schema.get("properties")
+    if schema.get("type") == "object" or properties is not None:
+        required = schema.get("required")
+        names = required if isinstance(required, list) else []
+        if schema.get("additionalProperties") is not False or any(n not in names for n in table(properties)):
+            return False
+    return all(map(_is_strict, schema.values()))
 
 
 def _thinks(target: Target) -> bool:

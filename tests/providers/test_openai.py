@@ -163,6 +163,31 @@ async def test_json_by_schema_is_asked_for(service: Loopback) -> None:
     assert body["response_format"]["json_schema"]["schema"] == schema
 
 
+ORDER = {"type": "object", "properties": {"n": {"type": "integer"}}}
+CLOSED = {**ORDER, "required": ["n"], "additionalProperties": False}
+
+
+@pytest.mark.parametrize(
+    ("url", "schema", "promised"),
+    [
+        ("https://api.openai.com/v1", CLOSED, True),
+        ("https://api.openai.com/v1", ORDER, False),
+        ("https://api.openai.com/v1", {**CLOSED, "properties": {"n": {"anyOf": [ORDER]}}}, False),
+        ("https://api.openai.com/v1", {"type": "array", "items": CLOSED}, True),
+        ("https://shop.openai.azure.com/openai/v1", ORDER, False),
+        ("http://127.0.0.1:8000/v1", ORDER, True),
+    ],
+)
+async def test_a_schema_that_openai_would_refuse_is_seen_to_here(
+    url: str, schema: dict[str, Any], promised: bool
+) -> None:
+    provider = provider_at(url, "openai")
+    asked = Parameters(json=JsonSchema("order", schema))
+
+    assert provider.capabilities(target_of(provider), asked).promises(asked) is promised
+    await provider.aclose()
+
+
 async def test_the_key_goes_where_the_row_says(service: Loopback) -> None:
     key = {"api_key": Secret("sk-1")}
 
