@@ -11,7 +11,7 @@ from pytest_django import Settings
 from chatbot import database
 from chatbot.providers import fallback
 from chatbot.providers.base import Provider
-from conversations import carrier, lifecycle, live, runner
+from conversations import carrier, lifecycle, live, rulebook, runner
 from conversations.models import Assistant, PromptVersion
 from conversations.sockets import chat
 from tests.chat import fate
@@ -23,8 +23,9 @@ from tests.redis_server import RedisServer
 
 @pytest.fixture(autouse=True)
 def _versions_are_new() -> None:
-    """Version numbers start anew with each test's database."""
+    """Version numbers, and those of rules, start anew with each test's database."""
     PromptVersion.forget()
+    rulebook.forget()
 
 
 @pytest.fixture(autouse=True)
