@@ -138,6 +138,8 @@ class Asking:
             return Outcome(status="failed", text="", error=NO_MONEY if is_broke else "model_unavailable")
         except ProviderError as error:
             self._count_error(error)
+            if error.kind == "content_filter":  # some services say so after they have spoken
+                return self._ended("blocked", error=error)
             with suppress(WithdrawnError):
                 await self._show_rest()  # it breaks off here: nothing can become a match any more
             return self._ended("interrupted", error=error)
@@ -258,7 +260,7 @@ class Asking:
     ) -> Outcome:
         is_failed = error is not None or (finished is not None and finished.finish == "error")
         completion = "failed" if is_failed else "cancelled" if finished is None else "completed"
-        found, gate = self._found(finished), self._gate
+        found, gate = self._found(finished, error), self._gate
         if any(each.action == "block" for each in found):
             status, code = "blocked", ""
         text, original = self.answer.text, gate.original if gate else ""
@@ -276,7 +278,7 @@ class Asking:
             completion=self._completion_end(completion, finished, error),
         )
 
-    def _found(self, finished: CompletionFinished | None) -> list[Found]:
+    def _found(self, finished: CompletionFinished | None, error: ProviderError | None) -> list[Found]:
         """Return what screening found in the answer."""
         gate = self._gate
         if gate is None:
@@ -286,7 +288,8 @@ class Asking:
             found.append(Found(source=VerdictSource.OVERFLOW, rule_name="", action="block"))
         if self._is_broken:
             found.append(Found(source=VerdictSource.BROKEN, rule_name="", action="block"))
-        if finished is not None and finished.finish == "content_filter":
+        is_filtered = finished is not None and finished.finish == "content_filter"
+        if is_filtered or (error is not None and error.kind == "content_filter"):
             found.append(_FILTERED)
         return found
 

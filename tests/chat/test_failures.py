@@ -154,6 +154,18 @@ async def test_an_answer_the_service_filters_is_withdrawn(
     assert (await Completion.objects.aget()).finish == "content_filter"
 
 
+async def test_a_filter_that_comes_as_an_error_withdraws_the_answer_as_well(
+    anna: Tab, puppet: Puppet
+) -> None:
+    await anna.send("Where is it?", "c-1")
+    (await puppet.call()).say("Something ", "forbidden").fail("content_filter")
+    finished = await anna.see("turn.finished")
+
+    assert (finished["status"], finished["message"]["status"]) == ("blocked", "blocked")
+    assert "forbidden" not in finished["message"]["text"]
+    assert await _completions() == [(1, "failed", "content_filter", "estimated")]
+
+
 async def test_a_question_the_service_refuses_is_not_shopped_around(anna: Tab, puppet: Puppet) -> None:
     await anna.send("Where is it?", "c-1")
     (await puppet.call()).fail("content_filter")
