@@ -14,8 +14,9 @@ from conversations.moderation.rules import Rule
 from conversations.moderation.words import Terms
 
 GAP_MAX: Final = 3
-_GAP: Final = rf"[ ._|/\\+·•・‧'–—-]{{0,{GAP_MAX}}}"
-_LETTER: Final = rf"(?:[{UNSPACED}]|(?<![^\W_{UNSPACED}])[^\W_{UNSPACED}](?![^\W_{UNSPACED}]))"
+_GAPS: Final = frozenset(" ._|/\\+·•・‧'–—-")
+_GAP: Final = rf"[{re.escape(''.join(sorted(_GAPS)))}]{{0,{GAP_MAX}}}"
+_LETTER: Final = rf"(?:(?!・)[{UNSPACED}]|(?<![^\W_{UNSPACED}])[^\W_{UNSPACED}](?![^\W_{UNSPACED}]))"
 # Letters with gaps between them, and what may be a gap after them.
 _RUN: Final = re.compile(rf"{_LETTER}(?:{_GAP}{_LETTER})*{_GAP}")
 _HAS_GAP: Final = re.compile(rf"{_LETTER}{_GAP.replace('{0', '{1')}(?:{_LETTER}|\Z)")
@@ -85,5 +86,5 @@ def _runs(text: str, since: int, until: int | None = None) -> Iterator[tuple[str
     for run in _RUN.finditer(text, max(0, since - CONTEXT)):
         if until is not None and run.start() >= until:
             return
-        places = [at for at in range(run.start(), run.end()) if KINDS[text[at]] != NONE]
+        places = [at for at in range(run.start(), run.end()) if text[at] not in _GAPS]
         yield "".join(text[at] for at in places), places, run.end()

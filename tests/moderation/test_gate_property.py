@@ -2,7 +2,7 @@
 
 from unittest.mock import patch
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import conversations.moderation.gate
@@ -126,6 +126,8 @@ def test_rules_that_change_in_mid_answer_hold_for_all_of_it(
 
 @MANY
 @given(st.text(max_size=60), CUTS)
+@example("0: \U0003134b", [])  # unassigned, in a block of Han
+@example("a ・", [])
 def test_any_text_of_any_script_goes_through_as_it_is_unless_something_is_found(
     text: str, cuts: list[int]
 ) -> None:
