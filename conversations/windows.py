@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -34,6 +35,7 @@ _DEFAULT_CONTEXT_TOKENS = 4096  # for a model whose row does not say
 _DEFAULT_OUTPUT_TOKENS = 1024
 _SPARE_ROWS = 10
 _MASKED_ROWS = 500  # before those that are loaded; further values begin to count where the window begins
+_POSITIONS_PER_ROW = 2  # nearly every position has a message
 _ROWS_FOR_BURSTS = 5  # times what question and answer in turn would need
 
 
@@ -107,12 +109,20 @@ def _masked_before(conversation_id: str, position: int) -> list[str]:
 
 def _newest(turn: TakenTurn, limit: int) -> list[history.Entry]:
     """Return the last `limit` messages up to the newest that the turn answers, oldest first."""
-    found = statements.fetch_all(
-        "SELECT id, position, role, text, status, replaces_id FROM conversations_message"
-        " WHERE conversation_id = %s AND position <= %s ORDER BY position DESC LIMIT %s",
-        [turn.conversation_id, turn.through, limit],
-    )
+    # Without a lower bound, PostgreSQL may sort all of a conversation that it takes for a short one.
+    lowest = max(0, turn.through - _POSITIONS_PER_ROW * limit)
+    found = _read(turn, lowest, limit)
+    if lowest and len(found) < limit:
+        found = _read(turn, 0, limit)
     return [_entry(*each) for each in reversed(found)]
+
+
+def _read(turn: TakenTurn, lowest: int, limit: int) -> list[tuple[Any, ...]]:
+    return statements.fetch_all(
+        "SELECT id, position, role, text, status, replaces_id FROM conversations_message"
+        " WHERE conversation_id = %s AND position > %s AND position <= %s ORDER BY position DESC LIMIT %s",
+        [turn.conversation_id, lowest, turn.through, limit],
+    )
 
 
 def _entry(

@@ -1,8 +1,10 @@
 """The window of a turn: what was sent is on record, and can be put together again."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from django.db import connection
 from pytest_django import Settings
 
 from chatbot import database
@@ -15,6 +17,7 @@ from conversations.models import (
     Message,
     PromptVersion,
     Visitor,
+    statements,
 )
 from tests.chat.cast import Tab
 from tests.chat.conftest import Processes, Tabs
@@ -156,7 +159,7 @@ async def test_an_erased_message_does_not_match(anna: Tab, puppet: Puppet) -> No
 
 
 async def _history(assistant: Assistant, visitor_id: str, roles: str) -> str:
-    """Store a conversation, `v` a visitor's message and `a` an answer; return its id."""
+    """Store a conversation, `v` a visitor's message, `a` an answer, `.` nothing there; return its id."""
     await Visitor.objects.acreate(pk=visitor_id)
     row = await Conversation.objects.acreate(
         visitor_id=visitor_id,
@@ -172,6 +175,7 @@ async def _history(assistant: Assistant, visitor_id: str, roles: str) -> str:
             text=f"line {position}",
         )
         for position, role in enumerate(roles, start=1)
+        if role != "."
     )
     return row.pk
 
@@ -204,6 +208,63 @@ async def test_twenty_exchanges_are_found_however_they_were_spoken(
     assert row.sent == list(range(row.sent[0], newest + 1))
     expected = [{"from": 1, "to": row.sent[0] - 1, "reason": "exchanges"}] if row.sent[0] > 1 else []
     assert row.dropped == expected
+
+
+async def test_a_wide_gap_between_positions_hides_nothing(
+    anna: Tab, puppet: Puppet, northwind: Assistant
+) -> None:
+    visitor_id = anna.seen("ready")[0]["visitor"]["id"]
+    conversation_id = await _history(northwind, visitor_id, "va" * 30 + "." * 1000)
+    await anna.say("conversation.open", conversation_id=conversation_id)
+    await anna.until(lambda: anna.conversation_id == conversation_id)
+
+    await anna.send("And now?", "c-1")
+    await puppet.call()
+
+    row = await _last()
+    assert row.sent == [*range(21, 61), 1061]
+    assert row.dropped == [{"from": 1, "to": 20, "reason": "exchanges"}]
+
+
+async def test_of_a_long_past_only_the_end_is_read(
+    anna: Tab, puppet: Puppet, northwind: Assistant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL takes every conversation for a short one that is sorted cheaply, until it has counted."""
+    visitor_id = anna.seen("ready")[0]["visitor"]["id"]
+    conversation_id = await _history(northwind, visitor_id, "va" * 5000)
+    await anna.say("conversation.open", conversation_id=conversation_id)
+    await anna.until(lambda: anna.conversation_id == conversation_id)
+    asked: list[tuple[str, Sequence[Any]]] = []
+    fetch_all = statements.fetch_all
+
+    def noted(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        asked.append((sql, parameters))
+        return fetch_all(sql, parameters)
+
+    monkeypatch.setattr(statements, "fetch_all", noted)
+    await anna.send("And now?", "c-1")
+    await puppet.call()
+
+    of_messages = [each for each in asked if "FROM conversations_message" in each[0]]
+    assert of_messages
+    for sql, parameters in of_messages:
+        assert await database.run(_reads_few, sql, parameters), sql
+
+
+def _reads_few(sql: str, parameters: Sequence[Any]) -> bool:
+    """Say whether the database goes through few rows to answer."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)
+            return "SCAN" not in (plan := str(cursor.fetchall())) and "TEMP B-TREE" not in plan
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", parameters)
+        [[[found]]] = cursor.fetchall()
+    return _rows(found["Plan"]) < 500
+
+
+def _rows(node: dict[str, Any]) -> float:
+    passed_over = node.get("Rows Removed by Filter", 0)
+    return max([node["Actual Rows"] + passed_over, *(_rows(each) for each in node.get("Plans", ()))])
 
 
 async def test_a_burst_longer_than_the_window_is_answered_whole(
