@@ -263,8 +263,8 @@ def _reads_few(sql: str, parameters: Sequence[Any]) -> bool:
 
 
 def _rows(node: dict[str, Any]) -> float:
-    passed_over = node.get("Rows Removed by Filter", 0)
-    return max([node["Actual Rows"] + passed_over, *(_rows(each) for each in node.get("Plans", ()))])
+    own: float = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+    return max([own, *(_rows(each) for each in node.get("Plans", ()))])
 
 
 async def test_a_burst_longer_than_the_window_is_answered_whole(
