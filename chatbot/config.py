@@ -13,16 +13,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chatbot.configfile import LOCAL, ModelRow, ProviderRow, Reading, RouteRow, StepRow
+from chatbot.configfile import LOCAL, Reading
+from chatbot.configrows import ModelRow, ModerationRow, ProviderRow, RouteRow, StepRow
 from chatbot.prices import Prices
-from chatbot.providers import breaker, registry
+from chatbot.providers import breaker, moderations, registry
 from chatbot.providers.base import CallLimits, Gate, OpenGate, Provider, ServiceSettings, Target
 from chatbot.providers.fallback import Route, Step, WeightedTarget
 from chatbot.providers.messages import Parameters
-from chatbot.providers.tokens import TokenStore
+from chatbot.providers.moderations import Moderator
+from chatbot.providers.tokens import ProcessTokens, TokenStore
 
 __all__ = [
-    "LOCAL", "Catalog", "Config", "ConfigError", "ModelRow", "Prices", "ProviderRow", "RouteRow", "load",
+    "LOCAL", "Catalog", "Config", "ConfigError", "ModelRow", "ModerationRow", "Prices", "ProviderRow",
+    "RouteRow", "load",
 ]  # fmt: skip
 
 
@@ -59,6 +62,7 @@ class Config:
     providers: Mapping[str, ProviderRow]
     models: Mapping[str, ModelRow]
     routes: Mapping[str, RouteRow]
+    moderation: ModerationRow | None = None
 
     @property
     def needs_local(self) -> bool:
@@ -117,6 +121,19 @@ class Config:
         }
         return Catalog(routes, targets, providers)
 
+    def moderator(self, *, tokens: TokenStore | None = None) -> Moderator | None:
+        """Make what judges texts; None where no service is to. Opens nothing yet."""
+        if self.moderation is None:
+            return None
+        service = self.providers[self.moderation.provider]
+        return moderations.build(
+            service.name,
+            service.settings,
+            model=self.moderation.model,
+            tokens=tokens or ProcessTokens(),
+            timeouts=service.settings.timeout_s,
+        )
+
     def _is_present(self, model: str) -> bool:
         return self.providers[self.models[model].provider].absent is None
 
@@ -164,4 +181,4 @@ def load(path: Path | str, environ: Mapping[str, str]) -> Config:
     reading = Reading(path.name, text, environ)
     if reading.file.mistakes:
         raise ConfigError(reading.file.mistakes)
-    return Config(reading.providers, reading.models, reading.routes)
+    return Config(reading.providers, reading.models, reading.routes, reading.moderation)

@@ -7,14 +7,15 @@ from typing import Any
 
 import yaml
 
+from chatbot.configrows import ModelRow, ModerationRow, ProviderRow, RouteRow, StepRow
 from chatbot.prices import Prices
 from chatbot.providers import registry
-from chatbot.providers.base import CallLimits, ModelTraits, ServiceSettings, Timeouts
+from chatbot.providers.base import CallLimits, ServiceSettings, Timeouts
 from chatbot.providers.keys import Secret
 from chatbot.providers.messages import Parameters
 from chatbot.providers.parameters import RANGED, Limits
 from chatbot.servicefaults import faults
-from chatbot.yamlfile import Entry, YamlFile, line_of, listed, names_of
+from chatbot.yamlfile import Entry, YamlFile, is_null, line_of, listed, names_of
 
 LOCAL = "local"
 LOCAL_OUTPUT_TOKENS = 400  # the small model rambles: some 300 words are enough to see it work
@@ -26,54 +27,10 @@ RANGES = {"temperature": (0, 2), "top_p": (0, 1), "frequency_penalty": (-2, 2), 
 PARAMETERS = (*RANGED, "max_output_tokens", "stop", "reasoning_effort")
 TIMEOUTS = ("connect", "first", "idle", "total")
 SECTIONS = ("providers", "models", "routes")
+MODERATION = "moderation"
 NAME_CHARS = 50  # the database keeps 64, also of a name with something in front
 MODEL_CHARS = 128  # what the database keeps of a service's own name
 CURRENCY = re.compile("[A-Za-z]{3}")  # ISO 4217
-
-
-StepRow = tuple[tuple[str, float], ...]
-"""Model names with their weights."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderRow:
-    """A service. `absent` says why it is not used, None when it is. Line 0 is the built-in one."""
-
-    name: str
-    kind: str
-    settings: ServiceSettings
-    absent: str | None
-    line: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelRow:
-    """A model at a provider. `limits` are its own, each None where its provider's holds."""
-
-    name: str
-    provider: str
-    model: str
-    context_tokens: int | None
-    max_output_tokens: int | None
-    timeouts: Timeouts
-    traits: ModelTraits
-    stream: bool = True
-    parameters: Parameters = field(default_factory=Parameters)
-    limits: CallLimits = field(default_factory=CallLimits)
-    prices: Prices | None = None
-    line: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RouteRow:
-    """`steps` as written, configured or not."""
-
-    name: str
-    steps: tuple[StepRow, ...]
-    total_s: float
-    parameters: Parameters
-    limits: Limits
-    line: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,13 +57,14 @@ class _RouteSettings:
 
 
 class Reading:
-    """One pass over the file, top to bottom: providers, then models, then routes."""
+    """One pass over the file, top to bottom: providers, models, routes, and who moderates."""
 
     def __init__(self, name: str, text: str, environ: Mapping[str, str]) -> None:
         self.file = YamlFile(name, text, environ)
         self.providers: dict[str, ProviderRow] = {}
         self.models: dict[str, ModelRow] = {}
         self.routes: dict[str, RouteRow] = {}
+        self.moderation: ModerationRow | None = None
         self._broken: set[str] = set()  # rows with a mistake of their own: naming one is no second mistake
         self._local()
         if self.file.root is not None:
@@ -116,7 +74,7 @@ class Reading:
 
     def _read(self, root: yaml.Node) -> None:
         sections = self.file.entries(root, "the file")
-        self.file.only(sections, SECTIONS, "the file")
+        self.file.only(sections, (*SECTIONS, MODERATION), "the file")
         for section, read in zip(SECTIONS, (self._provider, self._model, self._route), strict=True):
             if section in sections:
                 for name, entry in self.file.entries(sections[section].value, f"`{section}`").items():
@@ -127,9 +85,29 @@ class Reading:
                     read(name, entry)
                     if len(self.file.mistakes) > noted:
                         self._broken.add(name)
+        if MODERATION in sections and not is_null(sections[MODERATION].value):
+            self._moderation(sections[MODERATION])
         if "default" not in self.routes and "default" not in self._broken:
             where = sections["routes"].key if "routes" in sections else 1
             self.file.wrong(where, "there is no route `default`; assistants use it unless told otherwise.")
+
+    def _moderation(self, entry: Entry) -> None:
+        what = f"`{MODERATION}`"
+        said = self.file.entries(entry.value, what)
+        self.file.only(said, names_of(ModerationRow), what)
+        row = ModerationRow(**self.file.given(said, ModerationRow, what))
+        service = self.providers.get(row.provider)
+        if service is None:
+            if row.provider not in self._broken:
+                where = said["provider"].value if "provider" in said else entry.key
+                sentence = f"{what} names the unknown provider `{row.provider}`"
+                self.file.unknown(where, sentence, {*self.providers, *self._broken})
+        elif service.kind != "openai" or row.provider == LOCAL:
+            self.file.wrong(said["provider"].value, f"`{row.provider}` in {what} has no moderation.")
+        elif row.threshold is not None and not 0 < row.threshold <= 1:
+            self.file.wrong(said["threshold"].value, f"`threshold` of {what} must be above 0, and at most 1.")
+        elif service.absent is None:
+            self.moderation = row
 
     def _local(self) -> None:
         """Add the built-in provider and model, as the supervisor's environment describes them."""

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import orjson
 
-from chatbot.providers.auth import KeyAuth, OAuth2, OAuth2Settings
+from chatbot.providers.auth import Failure, KeyAuth, OAuth2, OAuth2Settings
 from chatbot.providers.base import ModelTraits, Target
 from chatbot.providers.bodies import parse
 from chatbot.providers.capabilities import Capabilities
@@ -25,6 +25,7 @@ from chatbot.providers.errors import ProviderError, TryLater
 from chatbot.providers.events import CompletionFinished
 from chatbot.providers.http import HttpProvider
 from chatbot.providers.keyed import KeyedSettings
+from chatbot.providers.keys import Secret
 from chatbot.providers.messages import (
     CompletionRequest,
     FinishReason,
@@ -99,7 +100,7 @@ class OpenAISettings(KeyedSettings):
     """`output_limit_field` None: what the host is known to take. `include_usage`: ask for token counts
     by `stream_options`, which some servers refuse. `leave_out` names body fields the service refuses.
     `json_mode`: what it can promise of an answer's form. `think_tags`: its answers hold
-    `<think>…</think>`."""
+    `<think>…</think>`; `starts_thinking`: they begin within a thought, and only `</think>` is seen."""
 
     base_url: str = "https://api.openai.com/v1"
     auth: AuthSettings | None = None
@@ -110,6 +111,7 @@ class OpenAISettings(KeyedSettings):
     json_mode: JsonMode = "schema"
     leave_out: tuple[str, ...] = ()
     think_tags: bool = False
+    starts_thinking: bool = False
 
     def missing(self) -> tuple[str, ...]:
         oauth2 = self.auth and self.auth.oauth2
@@ -125,6 +127,7 @@ class OpenAITraits(ModelTraits):
     output_limit_field: OutputLimitField | None = None
     json_mode: JsonMode | None = None
     think_tags: bool | None = None
+    starts_thinking: bool | None = None
 
 
 class ChatWire(Wire):
@@ -163,10 +166,10 @@ class ChatWire(Wire):
         return Call("/chat/completions", self.body(body, target))
 
     def reader(self, target: Target) -> Reader:
-        think_tags = _traits(target).think_tags
-        return ChatReader(
-            ThinkFilter() if (self._settings.think_tags if think_tags is None else think_tags) else None
-        )
+        settings, traits = self._settings, _traits(target)
+        tags = settings.think_tags if traits.think_tags is None else traits.think_tags
+        opened = settings.starts_thinking if traits.starts_thinking is None else traits.starts_thinking
+        return ChatReader(ThinkFilter(is_open=opened) if tags or opened else None)
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
         return failure(status, body)
@@ -285,11 +288,19 @@ class ChatReader(TagReader):
 
 def connect(name: str, settings: OpenAISettings, wire: Wire, tokens: TokenStore) -> HttpProvider:
     """A provider with OpenAI's ways of signing in."""
+    carrier, secrets = carrier_to(name, settings, failure=wire.failure, tokens=tokens)
+    return HttpProvider(name, wire, carrier, base_url=settings.base_url, secrets=secrets)
+
+
+def carrier_to(
+    name: str, settings: OpenAISettings, *, failure: Failure, tokens: TokenStore
+) -> tuple[Transport, list[Secret]]:
+    """What carries requests to a service that signs in as OpenAI does, and the secrets it sends."""
     keys = settings.keys()
     secrets = [*keys.all()]
     auth: KeyAuth | OAuth2 | None = None
     if keys:
-        auth = KeyAuth(keys, header=settings.auth_header, failure=wire.failure)
+        auth = KeyAuth(keys, header=settings.auth_header, failure=failure)
     if settings.auth and (oauth2 := settings.auth.oauth2):
         auth = OAuth2(name, oauth2, tokens)
         secrets += [oauth2.client_secret] if oauth2.client_secret else []
@@ -301,7 +312,7 @@ def connect(name: str, settings: OpenAISettings, wire: Wire, tokens: TokenStore)
         query=settings.query,
         proxy=settings.proxy,
     )
-    return HttpProvider(name, wire, transport, base_url=settings.base_url, secrets=secrets)
+    return transport, secrets
 
 
 def build(name: str, settings: OpenAISettings, tokens: TokenStore) -> HttpProvider:

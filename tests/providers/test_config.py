@@ -364,3 +364,19 @@ def test_the_configuration_is_read_without_django() -> None:
     script = "import chatbot.config, sys; sys.exit('django' in sys.modules or 'conversations' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", script], cwd=SHIPPED.parent, check=False).returncode == 0
+
+
+def test_who_moderates_is_a_service_with_a_key(tmp_path: Path) -> None:
+    said = "moderation: {provider: openai, categories: [violence], threshold: 0.4, action: flag}\n"
+    keyed = SMALL.replace("providers:\n", 'providers:\n  openai: {kind: openai, api_key: "${KEY}"}\n') + said
+    (tmp_path / "config.yaml").write_text(keyed)
+
+    with_key = config.load(tmp_path / "config.yaml", {"KEY": "k"}).moderation
+    assert with_key is not None
+    assert (with_key.provider, with_key.model, with_key.action) == (
+        "openai",
+        "omni-moderation-latest",
+        "flag",
+    )
+    assert (with_key.categories, with_key.threshold) == (("violence",), 0.4)
+    assert config.load(tmp_path / "config.yaml", {}).moderation is None

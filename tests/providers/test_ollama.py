@@ -274,3 +274,14 @@ async def test_the_last_line_may_do_without_words(service: Loopback, kind: str) 
 
     assert (answer.text, answer.finished.finish) == ("Hi", "stop")
     assert answer.finished.usage == Usage(output_tokens=7)
+
+
+async def test_a_thought_may_have_begun_in_the_prompt(service: Loopback) -> None:
+    sample = SAMPLES["ollama"]
+    service.answers(reply(sample, *map(sample.delta, ["hm", "</think>", "\nHi"]), sample.end))
+    provider = provider_at(service.url, "ollama")
+
+    answer = await ask(provider, traits=OllamaTraits(starts_thinking=True))
+    await provider.aclose()
+
+    assert (answer.reasoning, answer.text) == ("hm", "Hi")

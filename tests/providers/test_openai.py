@@ -1,6 +1,6 @@
 """Chat completions: what is sent, and what the many compatible services answer."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -421,6 +421,17 @@ async def test_think_tags_are_kept_out_where_a_row_says_so(service: Loopback, wh
     answer = await heard(service, *chunks, chunk({}, "stop"), **fields)
 
     assert (answer.reasoning, answer.text) == ("hm, yes", "Hello <the> you")
+
+
+@pytest.mark.parametrize("opening", ["", "<think>", "\n<think>\n", " "])
+@pytest.mark.parametrize("size", [1, 4, 100])
+async def test_an_answer_may_begin_within_a_thought(service: Loopback, opening: str, size: int) -> None:
+    text = f"{opening}hm, <b>\n</think>\n\nHello <think>again</think>you"
+    chunks = [chunk({"content": text[at : at + size]}) for at in range(0, len(text), size)]
+    for fields in ({"settings": {"starts_thinking": True}}, {"traits": OpenAITraits(starts_thinking=True)}):
+        answer = await heard(service, *chunks, chunk({}, "stop"), **cast(Any, fields))
+
+        assert (answer.reasoning, answer.text) == ("hm, <b>\nagain", "Hello you")
 
 
 async def test_half_an_emoji_does_not_break_the_answer(service: Loopback) -> None:
