@@ -76,6 +76,7 @@ class OllamaSettings(KeyedSettings):
     timeout_s: Timeouts = field(default_factory=lambda: Timeouts(first_s=120.0))
     keep_alive: str | None = None
     think_tags: bool = True
+    starts_thinking: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +86,7 @@ class OllamaTraits(ModelTraits):
 
     thinking: Thinking | None = None
     think_tags: bool | None = None
+    starts_thinking: bool | None = None
 
 
 class ChatWire(Wire):
@@ -138,8 +140,10 @@ class ChatWire(Wire):
         return Call(path, orjson.dumps(body))
 
     def _think_filter(self, target: Target) -> ThinkFilter | None:
-        said = _traits(target).think_tags
-        return ThinkFilter() if (self._settings.think_tags if said is None else said) else None
+        settings, traits = self._settings, _traits(target)
+        tags = settings.think_tags if traits.think_tags is None else traits.think_tags
+        opened = settings.starts_thinking if traits.starts_thinking is None else traits.starts_thinking
+        return ThinkFilter(is_open=opened) if tags or opened else None
 
 
 class PromptWire(ChatWire):

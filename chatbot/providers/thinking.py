@@ -7,22 +7,30 @@ OPEN, CLOSE = "<think>", "</think>"
 
 
 class ThinkFilter:
-    """Feeds on text deltas and says which parts are thinking. Space around a block is dropped."""
+    """Feeds on text deltas and says which parts are thinking. Space around a block is dropped.
 
-    def __init__(self) -> None:
+    `is_open`: the answer begins within a block, whose first tag the service has put into the prompt."""
+
+    def __init__(self, *, is_open: bool = False) -> None:
         self._held = ""
-        self._is_thinking = False
+        self._is_thinking = self._is_open = is_open
         self._at_start = True  # of the answer or of a part after a block: leading space goes
 
     def feed(self, text: str) -> list[tuple[bool, str]]:
         """Return parts in order, each with whether it is thinking. A tail that may be the beginning of
         a tag is held back."""
         parts: list[tuple[bool, str]] = []
-        if not self._held and "<" not in text:  # nearly always
+        if not self._held and not self._is_open and "<" not in text:  # nearly always
             self._add(parts, text)
             return parts
         rest = self._held + text
         self._held = ""
+        if self._is_open:  # it may stand there all the same
+            if OPEN.startswith(rest.lstrip()):
+                self._held = rest
+                return parts
+            self._is_open = False
+            rest = rest.lstrip().removeprefix(OPEN)
         while rest:
             tag = CLOSE if self._is_thinking else OPEN
             before, found, after = rest.partition(tag)
