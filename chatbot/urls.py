@@ -20,6 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("console/money/budgets/<int:pk>/", editing.edit_budgets, name="money-budget"),
     path("console/money/prices/", editing.edit_prices, name="money-prices"),
     path("console/money/rates/", editing.edit_rates, name="money-rates"),
+    path("console/moderation/", include("conversations.pages.moderation.urls")),
     path("accounts/login/", signin.SignInView.as_view(), name="login"),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
     path("language/", include("django.conf.urls.i18n")),

@@ -70,7 +70,8 @@ def decide(verdict_id: int, decision: Decision, *, by: str, note: str = "") -> D
             return Decided((), False)
         if verdict.decision != Decision.OPEN:
             raise AlreadyDecidedError(verdict)
-        return _write(verdict, _alike(verdict), decision, by=by, note=note)
+        waiting = Verdict.objects.filter(message_id=verdict.message_id, decision=Decision.OPEN)
+        return _write(verdict, alike(verdict, waiting.order_by("pk")), decision, by=by, note=note)
 
 
 def reopen(verdict_id: int) -> Decided:
@@ -94,19 +95,17 @@ def _locked(verdict_id: int) -> Verdict:
     return Verdict.objects.select_related("message").get(pk=verdict_id)
 
 
-def _alike(verdict: Verdict) -> list[Verdict]:
-    """Return the open verdicts that say the same: one rule, one message, the same words."""
+def alike(verdict: Verdict, others: Iterable[Verdict]) -> list[Verdict]:
+    """Return those that say the same: one rule, one message, the same words."""
     original = original_of(verdict.message)
     words = _words(original, verdict)
-    others = Verdict.objects.filter(
-        message_id=verdict.message_id,
-        source=verdict.source,
-        rule_name=verdict.rule_name,
-        action=verdict.action,
-        stage=verdict.stage,
-        decision=Decision.OPEN,
-    )
-    return [each for each in others.order_by("pk") if fold(original[each.start : each.end]).symbols == words]
+    return [
+        each
+        for each in others
+        if (each.message_id, each.source, each.rule_name, each.action, each.stage)
+        == (verdict.message_id, verdict.source, verdict.rule_name, verdict.action, verdict.stage)
+        and _words(original, each) == words
+    ]
 
 
 def _write(verdict: Verdict, together: list[Verdict], decision: Decision, *, by: str, note: str) -> Decided:
@@ -116,7 +115,7 @@ def _write(verdict: Verdict, together: list[Verdict], decision: Decision, *, by:
     )
     # Upholding, and taking that back, leaves the message as it is.
     is_about_message = verdict.action in HIDING and Decision.OVERTURNED in {decision, verdict.decision}
-    is_changed = is_about_message and _settle(verdict.message)
+    is_changed = is_about_message and settle(verdict.message)
     if is_changed:
         conversation_id, message_id = verdict.conversation_id, verdict.message_id
         transaction.on_commit(lambda: notices.message_changed(conversation_id, message_id))
@@ -128,7 +127,7 @@ def original_of(message: Message) -> str:
     return message.withheld or message.text
 
 
-def _settle(message: Message) -> bool:
+def settle(message: Message) -> bool:
     """Let a message read as its verdicts want it now; return whether that changed it."""
     known = list(Verdict.objects.filter(message=message).order_by("pk"))
     original = original_of(message)

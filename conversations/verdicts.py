@@ -115,6 +115,20 @@ def page(wanted: Wanted, *, before: int | None = None, after: int | None = None)
     return Page(found[:PAGE], before is not None, len(found) > PAGE)
 
 
+def known(verdict_id: int) -> Verdict | None:
+    """Return one verdict as `page` does; None where there is none."""
+    return (
+        Verdict.objects.select_related("message", "conversation__assistant", "rule")
+        .filter(pk=verdict_id)
+        .first()
+    )
+
+
+def masking(message_ids: Collection[str]) -> list[Verdict]:
+    """Return the verdicts by which passages of these messages are personal."""
+    return list(Verdict.objects.filter(message_id__in=message_ids, action="mask").order_by("pk"))
+
+
 def count_open(limit: int = MOST_COUNTED) -> int:
     """Return how many verdicts wait for a decision, at most `limit` + 1."""
     return _rows(Wanted()).order_by("-pk").values("pk")[: limit + 1].count()
@@ -154,16 +168,17 @@ class Hits:
         return self.overturned / decided if decided else None
 
 
-_COUNTS = (
-    Count("pk"),
-    Count("pk", filter=Q(decision=Decision.OVERTURNED)),
-    Count("pk", filter=Q(decision=Decision.OPEN)),
-)
+_OVERTURNED, _OPEN = Q(decision=Decision.OVERTURNED), Q(decision=Decision.OPEN)
 
 
 def hits_of(rule_ids: Collection[int]) -> dict[int, Hits]:
     """Return the hits of these rules; a rule that was never found is absent."""
-    rows = Verdict.objects.filter(rule_id__in=rule_ids).order_by().values_list("rule_id", *_COUNTS)
+    rows = (
+        Verdict.objects.filter(rule_id__in=rule_ids)
+        .values("rule_id")
+        .annotate(hits=Count("pk"), over=Count("pk", filter=_OVERTURNED), left=Count("pk", filter=_OPEN))
+        .values_list("rule_id", "hits", "over", "left")
+    )
     return {rule_id: Hits(*counts) for rule_id, *counts in rows if rule_id is not None}
 
 
@@ -180,10 +195,18 @@ class Finder:
 def finders(*, since: datetime | None = None) -> list[Finder]:
     """Return who found how much since then, most first, at most MOST_FINDERS."""
     rows = Verdict.objects.all() if since is None else Verdict.objects.filter(at__gte=since)
-    found = rows.order_by().values_list("source", "rule_name", Max("rule_id"), *_COUNTS)
+    found = (
+        rows.values("source", "rule_name")
+        .annotate(
+            rule=Max("rule_id"),
+            hits=Count("pk"),
+            over=Count("pk", filter=_OVERTURNED),
+            left=Count("pk", filter=_OPEN),
+        )
+        .order_by("-hits", "rule_name", "source")
+        .values_list("source", "rule_name", "rule", "hits", "over", "left")
+    )
     return [
         Finder(source, rule_name, rule_id, Hits(*counts))
-        for source, rule_name, rule_id, *counts in sorted(found, key=lambda row: (-row[3], row[1], row[0]))[
-            :MOST_FINDERS
-        ]
+        for source, rule_name, rule_id, *counts in found[:MOST_FINDERS]
     ]

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from chatbot.config import LOCAL, Config
+from conversations import verdicts
 from conversations.counters import Tally
 from conversations.pages import numbers
 from conversations.pages.model_states import ModelState
@@ -28,6 +29,7 @@ class Item:
     fact: str
     consequence: str
     link: tuple[str, str] | None = None
+    is_for_all: bool = False  # else the link is for those who may read conversations
 
 
 def of_config(config: Config | None, mistakes: Sequence[str]) -> Iterable[Item]:
@@ -124,6 +126,21 @@ def of_waiting(count: int, oldest_at: datetime | None, now: datetime) -> Iterabl
         _("The oldest waits for %(age)s. Figures lack these turns until then.")
         % {"age": numbers.age(now - oldest_at)},
         (reverse("admin:conversations_outboxentry_changelist") + "?done=no", _("See tasks")),
+    )
+
+
+def of_verdicts(count: int) -> Iterable[Item]:
+    """Tell of findings that nobody has decided about."""
+    if not count:
+        return
+    yield Item(
+        "info",
+        "shield",
+        ngettext("%(number)s finding waits for a decision", "%(number)s findings wait for a decision", count)
+        % {"number": numbers.at_most(count, verdicts.MOST_COUNTED)},
+        _("What was blocked stays withdrawn until somebody overturns it."),
+        (reverse("moderation"), _("Decide")),
+        is_for_all=True,
     )
 
 

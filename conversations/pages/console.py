@@ -17,8 +17,8 @@ from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
-from conversations import rights
-from conversations.pages import overview
+from conversations import rights, verdicts
+from conversations.pages import numbers, overview
 from conversations.rights import Right
 
 P = ParamSpec("P")
@@ -55,11 +55,17 @@ def staff_only(
 def front(request: StaffRequest) -> HttpResponse:
     """Show the front page, or, when htmx asks for it again, what may have changed."""
     template = "console/_overview.html" if request.htmx else "console/overview.html"
-    return render(request, template, {"overview": overview.read(), **shell(request)})
+    waiting = verdicts.count_open()
+    shown = overview.read(open_verdicts=waiting)
+    return render(request, template, {"overview": shown, **shell(request, open_verdicts=waiting)})
 
 
-def shell(request: StaffRequest) -> dict[str, object]:
-    """Return what every page of the console shows around its content."""
+def shell(request: StaffRequest, *, open_verdicts: int | None = None) -> dict[str, object]:
+    """Return what every page of the console shows around its content.
+
+    `open_verdicts` is how many there are, where the page knows that already.
+    """
+    waiting = verdicts.count_open() if open_verdicts is None else open_verdicts
     name = request.user.get_full_name() or request.user.get_username()
     words = name.split()
     initials = "".join(word[0] for word in (words[0], *words[-1:])) if len(words) > 1 else name[:2]
@@ -69,6 +75,7 @@ def shell(request: StaffRequest) -> dict[str, object]:
             "name": name,
             "initials": initials.upper(),
             "address": request.user.email,
+            "open_verdicts": numbers.at_most(waiting, verdicts.MOST_COUNTED) if waiting else "",
             "may_read_money": rights.may(request.user, Right.READ_MONEY),
         },
         "languages": [

@@ -11,6 +11,11 @@ def count(value: int) -> str:
     return number_format(value, force_grouping=True)
 
 
+def at_most(value: int, most: int) -> str:
+    """Write a number that was counted no further than `most`: 12 · 999+."""
+    return count(value) if value <= most else f"{count(most)}+"
+
+
 def short_count(value: int) -> str:
     """Write a large number in thousands or millions: 1,284 · 12.8k · 3.4M."""
     for size, letter in ((1_000_000, "M"), (10_000, "k")):

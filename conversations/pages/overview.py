@@ -73,7 +73,7 @@ class Overview:
     processes: list[ProcessRow]
 
 
-def read() -> Overview:
+def read(*, open_verdicts: int) -> Overview:
     """Read it all: six queries and one visit to Redis, whatever the tables hold."""
     now = timezone.now()
     rows = _counters(now)
@@ -89,6 +89,7 @@ def read() -> Overview:
         *attention.of_models(loaded, states),
         *attention.of_processes(processes.here),
         *attention.of_waiting(waiting.count, waiting.oldest_at, now),
+        *attention.of_verdicts(open_verdicts),
         *attention.of_today(counters.total(row for row in rows if row.hour >= today)),
     ]
     return Overview(

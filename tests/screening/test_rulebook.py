@@ -65,7 +65,7 @@ def test_what_was_exported_is_read_again() -> None:
 
 
 def test_one_bad_rule_keeps_all_out_and_is_named() -> None:
-    with pytest.raises(RuleError, match="`endless`.*any length"):
+    with pytest.raises(RuleError, match=r"`endless`.*any length"):
         rulebook.put([rule(), Rule(id="endless", kind="pattern", pattern="a+", action="block")], by="ann")
 
     assert not rulebook.kept()
