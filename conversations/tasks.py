@@ -6,14 +6,16 @@ import structlog
 from celery import current_app, shared_task
 from django.db import transaction
 
-from conversations import alerts, billing, counters, outbox
+from chatbot.providers.errors import ProviderError
+from conversations import alerts, billing, counters, outbox, review
 from conversations.models import BudgetAlert, Completion, Turn
 
 log = structlog.get_logger(__name__)
 
 LOG_TURN = "conversations.log_turn"
 BILL_TURN = "conversations.bill_turn"
-AFTER_TURN = (LOG_TURN, BILL_TURN)
+MODERATE_TURN = "conversations.moderate_turn"
+AFTER_TURN = (LOG_TURN, BILL_TURN, MODERATE_TURN)
 
 
 def after_turn(turn_id: str) -> None:
@@ -36,6 +38,21 @@ def log_turn(turn_ids: list[str]) -> None:
 def bill_turn(turn_ids: list[str]) -> None:
     """Close what is held for the attempts of ended turns with what they cost."""
     _each_or_all(turn_ids, _bill_turns)
+
+
+@shared_task(name=MODERATE_TURN)
+def moderate_turn(turn_ids: list[str]) -> None:
+    """Look once more at what was said in ended turns; what a service could not judge is tried again."""
+    for key in outbox.undone(MODERATE_TURN, turn_ids):
+        try:
+            reviewed = review.look(key)  # in no transaction: it may ask a service
+            with transaction.atomic():
+                if outbox.claim(MODERATE_TURN, [key]):
+                    review.write(reviewed)
+        except ProviderError as error:
+            log.warning("turn not reviewed", turn_id=key, error=error.kind)
+        except Exception:
+            log.exception("task failed", key=key)
 
 
 @shared_task(name="conversations.sweep_ledger")

@@ -1,21 +1,25 @@
 """Screening in the life of a turn: nobody sees what a rule forbids, and the model not what it masks."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connections
 from pytest_django import Settings
 
 from chatbot import database
-from conversations import rulebook, runner, windows
-from conversations.models import Completion, Conversation, Message, Turn, Verdict, remembered
+from conversations import review, rulebook, runner, tasks, windows
+from conversations.models import Completion, Conversation, Message, OutboxEntry, Turn, Verdict, remembered
 from conversations.moderation import rules
 from conversations.moderation.folding import fold
 from conversations.moderation.gate import Gate
 from tests.chat.cast import Tab
 from tests.chat.conftest import Tabs
 from tests.chat.puppet import Puppet
+from tests.providers.loopback import Reply, loopback
+from tests.redis_server import RedisServer
 
 SAMPLES = json.loads((Path(__file__).parents[1] / "attacks/moderation.json").read_bytes())
 WITHDRAWN = "This answer was withdrawn because it did not meet our rules."
@@ -243,6 +247,78 @@ async def test_what_a_service_withdraws_is_withdrawn(anna: Tab, puppet: Puppet) 
     message = await Message.objects.aget(role="assistant")
     assert (message.text, message.withheld) == ("", "This is going too")
     assert (await Verdict.objects.aget()).source == "provider"
+
+
+# What is looked at afterwards
+
+
+async def _reviewed(redis_server: RedisServer, settings: Settings) -> None:
+    """Let a worker do what follows the turns."""
+    settings.REDIS_URL = redis_server.url
+    keys = [each.key async for each in OutboxEntry.objects.filter(task=tasks.MODERATE_TURN)]
+    for _ in range(3):  # it may run again without harm
+        await asyncio.to_thread(_moderate, keys)
+
+
+def _moderate(keys: list[str]) -> None:
+    try:
+        tasks.moderate_turn(keys)
+    finally:
+        connections.close_all()
+
+
+async def test_a_review_hides_an_answer_in_every_tab(
+    anna: Tab, tabs: Tabs, other: Any, puppet: Puppet, redis_server: RedisServer, settings: Settings
+) -> None:
+    await put({"pattern": "refund", "stages": ["review"]}, {"pattern": "parcel", "stages": ["review"]})
+    await anna.send("Where is my parcel?", "c-1")
+    watching = await tabs(other, token=anna.token)
+    (await puppet.call()).say("Take a refund.").finish()
+    answer = (await anna.see("turn.finished"))["message"]
+    assert answer["text"] == "Take a refund."
+
+    await _reviewed(redis_server, settings)
+
+    for tab in (anna, watching):
+        changed = await tab.see("message.changed")
+        assert (changed["message"]["id"], changed["message"]["status"]) == (answer["id"], "hidden")
+        assert "refund" not in changed["message"]["text"]
+    message = await Message.objects.aget(role="assistant")
+    assert (message.text, message.withheld) == ("", "Take a refund.")
+    assert (await Conversation.objects.aget()).last_line == "Where is my parcel?"
+    found = {(each.rule_name, each.action, each.stage) async for each in Verdict.objects.all()}
+    assert found == {("r0", "hide", "review"), ("r1", "flag", "review")}
+    assert await Verdict.objects.acount() == 2
+
+
+@pytest.mark.parametrize("action", ["hide", "flag"])
+async def test_a_service_judges_what_was_said(
+    anna: Tab, puppet: Puppet, redis_server: RedisServer, settings: Settings, tmp_path: Path, action: str
+) -> None:
+    result = {"flagged": True, "categories": {"violence": True}, "category_scores": {"violence": 0.9}}
+    judged = Reply(pieces=[json.dumps({"results": [result]}).encode()])
+    async with loopback() as service:
+        settings.CONFIG_FILE = tmp_path / "config.yaml"
+        settings.CONFIG_FILE.write_text(
+            f"providers: {{house: {{kind: openai, base_url: '{service.url}'}}}}\nmodels: {{}}\n"
+            f"routes: {{default: [local]}}\nmoderation: {{provider: house, action: {action}}}\n"
+        )
+        review.forget()
+        service.answers(Reply(status=503, pieces=[b"busy"]), judged, judged)
+        await anna.send("Well?", "c-1")
+        (await puppet.call()).say("Hit him.").finish()
+        await anna.see("turn.finished")
+
+        await _reviewed(redis_server, settings)
+
+        assert len(service.requests) == 3  # it was busy first
+    review.forget()
+    message = await Message.objects.aget(role="assistant")
+    assert (message.status, message.text) == (("hidden", "") if action == "hide" else ("final", "Hit him."))
+    found = {(each.source, each.rule_name, each.action) async for each in message.verdicts.all()}
+    assert found == {("endpoint", "violence", action)}
+    assert (await Message.objects.aget(role="visitor")).text == "Well?"
+    assert not await OutboxEntry.objects.filter(task=tasks.MODERATE_TURN, done_at=None).aexists()
 
 
 # Rules that change, and rules that cannot be used

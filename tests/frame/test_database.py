@@ -67,7 +67,7 @@ async def test_who_goes_away_leaves_the_others_in_peace() -> None:
 
     jobs[1].cancel()
 
-    assert await asyncio.gather(jobs[0], jobs[2]) == ["v0", "v2"]
+    assert [await jobs[0], await jobs[2]] == ["v0", "v2"]
     assert await database.run(_stored) == {"v0", "v1", "v2"}
 
 
