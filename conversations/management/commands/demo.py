@@ -1,4 +1,4 @@
-"""`manage.py demo`: the demo shop's assistant, and a staff login, each made once."""
+"""`manage.py demo`: the demo shop's assistant, the shipped rules and a staff login, each made once."""
 
 import secrets
 from typing import Any
@@ -8,7 +8,8 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 
 from conversations.demo import DEMO
-from conversations.models import Assistant, PromptVersion
+from conversations.management.commands.rules import load_shipped
+from conversations.models import Assistant, PromptVersion, ScreeningRule
 
 LOGIN = "admin"
 
@@ -16,13 +17,17 @@ LOGIN = "admin"
 class Command(BaseCommand):
     """Load the demo shop."""
 
-    help = "Make the demo shop's assistant and a staff login, if there are none; print the login once."
+    help = (
+        "Make the demo shop's assistant, rules and a staff login, where there are none; print the login once."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Make what is missing."""
         with transaction.atomic():
             if not Assistant.objects.exists():
                 self._make_assistant()
+            if not ScreeningRule.objects.exists():  # those taken out count: nobody wants them back
+                load_shipped()
             users = get_user_model().objects
             if not users.exists():
                 password = secrets.token_urlsafe(12)
