@@ -30,7 +30,10 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
     task_queues=[Queue("after"), Queue("long")],
     task_default_queue="after",
-    task_routes={"conversations.forget_done": {"queue": "long"}},
+    task_routes=dict.fromkeys(
+        ("conversations.forget_done", "conversations.send_budget_alert", "conversations.reprice"),
+        {"queue": "long"},
+    ),
     task_create_missing_queues=False,
     accept_content=["json"],
     # A lost task is sent again by the sweep, so nobody has to wait for the broker to redeliver it.

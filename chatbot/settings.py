@@ -197,6 +197,7 @@ CONTENT_SECURITY_POLICY = {
 
 # ── mail, logs, numbers ──────────────────────────────────────────────────────────────────────────
 vars().update(env.email("EMAIL_URL", "console://"))
+EMAIL_TIMEOUT = 10
 ALERT_EMAILS = env.listed("ALERT_EMAILS")
 ALERT_WEBHOOK_URL = env.url("ALERT_WEBHOOK_URL")
 ALERT_WEBHOOK_SECRET = env.secret("ALERT_WEBHOOK_SECRET")

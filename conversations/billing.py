@@ -4,7 +4,7 @@ Here completions, prices, budgets and the ledger meet. The functions write in th
 transaction; `settle` may be called for the same completions again, in any order and by anybody.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -61,7 +61,7 @@ def hold(
     OverspentError where a visitor's call would cost more than a budget has left.
     """
     usage = Usage(input_tokens=input_tokens, output_tokens=output_tokens, kind="estimated")
-    posting = _priced(completion, usage, reason="held")
+    posting = priced(completion, usage, reason="held")
     ledger.hold(completion, posting, purpose=purpose, assistant_id=assistant_id, visitor_id=visitor_id)
     if purpose != Purpose.VISITOR or not budgets.exist():
         return
@@ -76,7 +76,7 @@ def hold(
         )
 
 
-def _priced(completion: Completion, usage: Usage, *, reason: str) -> Posting:
+def priced(completion: Completion, usage: Usage, *, reason: str) -> Posting:
     """Return billed counts with what they cost at the price that held when the call began."""
     price = prices.at(completion.provider, completion.model, completion.started_at)
     counts = prices.billed(usage)
@@ -113,7 +113,7 @@ def closing(completion: Completion, *, held_tokens: int | None, text: str) -> Cl
     if usage == NOTHING:
         return Closing("release", Posting(nanos=0, reason="not_asked", usage=NOTHING))
     if usage.input_tokens is not None and usage.output_tokens is not None:
-        return Closing("settle", _priced(completion, usage, reason=_why(completion)))
+        return Closing("settle", priced(completion, usage, reason=_why(completion)))
     if usage.kind == "unknown" and not text:
         if error in SPENT_NOTHING and completion.error_code != HUNG_UP:
             return Closing("release", Posting(nanos=0, reason=error, usage=NOTHING))
@@ -126,7 +126,7 @@ def closing(completion: Completion, *, held_tokens: int | None, text: str) -> Cl
         output_tokens=_count(completion.model, text) if usage.output_tokens is None else usage.output_tokens,
         kind="estimated",
     )
-    return Closing("settle", _priced(completion, guessed, reason=error or "no_usage"))
+    return Closing("settle", priced(completion, guessed, reason=error or "no_usage"))
 
 
 def usage_of(completion: Completion) -> Usage:
@@ -262,12 +262,3 @@ def forget() -> None:
     _closed_before = None
     prices.forget()
     budgets.forget()
-
-
-def costs(turn_id: str) -> Mapping[str, list[LedgerEntry]]:
-    """Return a turn's lines, by completion."""
-    keys = list(Completion.objects.filter(turn=turn_id).values_list("pk", flat=True))
-    found: dict[str, list[LedgerEntry]] = {key: [] for key in keys}
-    for line in ledger.of(keys):
-        found[line.completion_id].append(line)
-    return found

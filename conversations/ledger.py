@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
@@ -21,7 +20,6 @@ COLUMNS = (
     "assistant_id", "segment", "route", "provider", "model",
 )  # fmt: skip
 EXPORT_CHUNK = 2000
-TRIES = 5
 
 _TABLE = "conversations_ledgerentry"
 _SAID = (
@@ -35,11 +33,10 @@ _HOLD = (
     f"{_INTO} VALUES (0, 'hold', {_HOLDERS}, %s, %s, %s,"  # noqa: S608
     " COALESCE((SELECT segment FROM conversations_visitor WHERE id = %s), ''), %s, %s, %s)"
 )
-_FOLLOWING = (
+_FOLLOW = (
     f"{_INTO} SELECT %s, %s, {_HOLDERS}, {', '.join(_WHOSE)} FROM {_TABLE}"  # noqa: S608
-    " WHERE completion_id = %s AND number = 0"
+    " WHERE completion_id = %s AND number = 0 ON CONFLICT DO NOTHING"
 )
-_CLOSE = _FOLLOWING + " ON CONFLICT DO NOTHING"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,26 +76,16 @@ def hold(
 def close(completion_id: str, kind: Literal["settle", "release"], posting: Posting) -> bool:
     """Close a hold; False where there is none, or where it was closed before."""
     values = _values(posting, timezone.now())
-    return statements.execute(_CLOSE, [1, kind, *values, completion_id]) == 1
+    return statements.execute(_FOLLOW, [1, kind, *values, completion_id]) == 1
 
 
-def correct(completion_id: str, posting: Posting) -> bool:
-    """Add a difference to a closed hold; False where there is no such call."""
-    for _ in range(TRIES):
-        found = statements.fetch(
-            f"SELECT MAX(number) FROM {_TABLE} WHERE completion_id = %s",  # noqa: S608
-            [completion_id],
-        )
-        if found is None or not found[0]:  # nothing, or a hold that is still open
-            return False
-        values = _values(posting, timezone.now())
-        try:
-            with transaction.atomic():
-                moved = statements.execute(_FOLLOWING, [found[0] + 1, "correction", *values, completion_id])
-        except IntegrityError:  # another process was at it too
-            continue
-        return moved == 1
-    raise TimeoutError(f"Completion {completion_id} could not be corrected.")
+def correct(completion_id: str, number: int, posting: Posting) -> bool:
+    """Add a difference to a closed hold as its line `number`, from 2 on.
+
+    False where there is no such call, or where somebody has written that line: read it and think again.
+    """
+    values = _values(posting, timezone.now())
+    return statements.execute(_FOLLOW, [number, "correction", *values, completion_id]) == 1
 
 
 def _values(posting: Posting, at: datetime) -> list[Any]:

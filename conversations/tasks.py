@@ -7,7 +7,7 @@ from celery import current_app, shared_task
 from django.db import transaction
 
 from chatbot.providers.errors import ProviderError
-from conversations import alerts, billing, counters, outbox, review
+from conversations import alerts, billing, corrections, counters, outbox, review
 from conversations.models import BudgetAlert, Completion, Turn
 
 log = structlog.get_logger(__name__)
@@ -61,6 +61,18 @@ def sweep_ledger() -> None:
     count = billing.sweep()
     if count:
         log.info("ledger swept", holds=count)
+
+
+@shared_task(name=corrections.REPRICE)
+def reprice(price_ids: list[str]) -> None:
+    """Correct what was settled by another price than the one that held; may run again without harm."""
+    for key in outbox.undone(corrections.REPRICE, price_ids):
+        count = corrections.reprice(int(key))
+        if count is None:
+            continue  # the outbox's sweep sends it again
+        with transaction.atomic():
+            outbox.claim(corrections.REPRICE, [key])
+        log.info("calls repriced", price=key, calls=count)
 
 
 @shared_task(name=billing.SEND_ALERT)

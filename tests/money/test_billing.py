@@ -3,11 +3,13 @@
 import itertools
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
+from chatbot.celery import app
 from conversations import billing, tasks, tokens
 from conversations.models import (
     Completion,
@@ -22,6 +24,7 @@ from conversations.models import (
 from tests.money import books
 from tests.money.books import UNKNOWN, end, lines
 
+SWEEP = "conversations.sweep_ledger"
 FAILED, CANCELLED = CompletionStatus.FAILED, CompletionStatus.CANCELLED
 
 # How a call ended; what closes its hold of 1000 + 500 tokens; and what that says: counts, reason, tokens.
@@ -154,7 +157,7 @@ def _everything() -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("order", list(itertools.permutations(("log", "bill", "sweep"))))
+@pytest.mark.parametrize("order", list(itertools.permutations((SWEEP, *tasks.AFTER_TURN))))
 def test_each_task_may_run_three_times_in_any_order(order: tuple[str, ...]) -> None:
     books.price()
     turn = books.turn()
@@ -163,9 +166,8 @@ def test_each_task_may_run_three_times_in_any_order(order: tuple[str, ...]) -> N
     books.answer(turn, "It is on its way.")
     tasks.after_turn(turn.pk)
     runs: dict[str, Callable[[], object]] = {
-        "log": lambda: tasks.log_turn([turn.pk]),
-        "bill": lambda: tasks.bill_turn([turn.pk]),
-        "sweep": tasks.sweep_ledger,
+        SWEEP: tasks.sweep_ledger,
+        **{name: partial(app.tasks[name], [turn.pk]) for name in tasks.AFTER_TURN},
     }
 
     for name in order:

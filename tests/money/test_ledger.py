@@ -90,17 +90,18 @@ def test_nothing_is_closed_that_was_not_held() -> None:
     row = Completion.objects.create(number=1, route="default", target="q", provider="p", model="m")
 
     assert not ledger.close(row.id, "settle", SPENT)
-    assert not ledger.correct(row.id, SPENT)
+    assert not ledger.correct(row.id, 2, SPENT)
 
 
 @pytest.mark.django_db
 def test_corrections_are_numbered_and_add_up() -> None:
     row = books.call(books.turn())
-    assert not ledger.correct(row.id, SPENT)  # still open
     ledger.close(row.id, "settle", SPENT)
 
-    for nanos in (500, -300):
-        assert ledger.correct(row.id, Posting(nanos=nanos, currency="USD", reason="reconciled"))
+    for number, nanos in ((2, 500), (3, -300)):
+        posting = Posting(nanos=nanos, currency="USD", reason="reconciled")
+        assert ledger.correct(row.id, number, posting)
+        assert not ledger.correct(row.id, number, posting)
 
     assert [(each.kind, each.number) for each in books.lines(row)][2:] == [
         ("correction", 2),

@@ -50,7 +50,7 @@ def test_calls_are_found_by_their_request_ids(terminal: Terminal, tmp_path: Path
     printed = compared(terminal, tmp_path, bill(*({"request_id": f"req_{number}"} for number in range(3))))
 
     assert printed.exit == 0
-    assert printed.json == {"billed": 3, "agree": 3, "counts": {}, "differences": []}
+    assert printed.json == {"billed": 3, "agree": 3, "counts": {}, "corrected": 0, "differences": []}
 
 
 @pytest.mark.django_db

@@ -8,8 +8,10 @@ from typing import Any
 import orjson
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from conversations import ledger, prices, reconciliation, spending
+from chatbot.providers.messages import Usage
+from conversations import corrections, ledger, prices, reconciliation, spending
 from conversations.management import terminal
+from conversations.models import Completion
 from conversations.reconciliation import Billed, Booked, Difference, NotAnExportError
 from conversations.spending import STATEMENT_BY, Spent
 
@@ -33,6 +35,9 @@ class Command(BaseCommand):
         reconcile = actions.add_parser("reconcile", help="Compare with a provider's usage export.")
         reconcile.add_argument("file", type=Path, help="CSV with a head, JSON or JSON lines; a call each.")
         reconcile.add_argument("--provider", help="The provider row of config.yaml whose bill it is.")
+        reconcile.add_argument(
+            "--correct", action="store_true", help="Book the provider's counts where ours are others."
+        )
         reconcile.add_argument("--json", action="store_true", help="Print one JSON object and nothing else.")
         statement = actions.add_parser("statement", help="What a month has cost.")
         statement.add_argument("--month", required=True, help="The month, such as 2026-11 (UTC).")
@@ -44,14 +49,16 @@ class Command(BaseCommand):
         """Do it; exit 1 when the books and a bill differ by more than estimates."""
         match action:
             case "reconcile":
-                self._reconcile(options["file"], options["provider"], is_json=json)
+                self._reconcile(
+                    options["file"], options["provider"], corrects=options["correct"], is_json=json
+                )
             case "statement":
                 self._statement(options["month"], is_json=json)
             case _:
                 for line in ledger.export():
                     self.stdout.write(orjson.dumps(line).decode())
 
-    def _reconcile(self, file: Path, provider: str | None, *, is_json: bool) -> None:
+    def _reconcile(self, file: Path, provider: str | None, *, corrects: bool, is_json: bool) -> None:
         try:
             bill = reconciliation.read(file.read_bytes())
         except OSError as error:
@@ -64,11 +71,13 @@ class Command(BaseCommand):
             bill, reconciliation.booked(provider=provider, start=start, end=end)
         )
         counts = reconciliation.count(compared.differences)
+        corrected = sum(_correct(each) for each in compared.differences) if corrects else 0
         if is_json:
             said = {
                 "billed": len(bill),
                 "agree": compared.agree,
                 "counts": counts,
+                "corrected": corrected,
                 "differences": [_difference_json(each) for each in compared.differences],
             }
             self.stdout.write(orjson.dumps(said).decode())
@@ -78,6 +87,8 @@ class Command(BaseCommand):
                 self.stdout.write(terminal.table(head, [_cells(each) for each in compared.differences]))
             differ = ", ".join(f"{number} {WORDS[kind]}" for kind, number in counts.items())
             self.stderr.write(f"{compared.agree} of {len(bill)} calls agree; {differ or 'no difference'}.")
+            if corrects:
+                self.stderr.write(f"{corrected} calls were corrected.")
         if counts.keys() - {"estimate"}:
             sys.exit(1)
 
@@ -107,6 +118,22 @@ class Command(BaseCommand):
             f" {found.open_holds} holds open; {found.whole.estimated} calls estimated,"
             f" the cost of {found.whole.unknown} is unknown."
         )
+
+
+def _correct(each: Difference) -> bool:
+    """Book the provider's counts for a call that both know."""
+    if each.billed is None or each.booked is None:
+        return False
+    theirs, ours = each.billed, each.booked
+    row = Completion.objects.get(pk=ours.completion_id)
+    usage = Usage(
+        input_tokens=ours.input_tokens if theirs.input_tokens is None else theirs.input_tokens,
+        output_tokens=ours.output_tokens if theirs.output_tokens is None else theirs.output_tokens,
+        cached_input_tokens=row.cached_input_tokens,
+        reasoning_tokens=row.reasoning_tokens,
+        kind="exact",
+    )
+    return corrections.correct(row, usage, reason="reconciled")
 
 
 def _figures(spent: Spent) -> tuple[str, str, str, str]:

@@ -6,13 +6,14 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
-from conversations import budgets, prices, rights
+from conversations import budgets, corrections, outbox, prices, rights
 from conversations.models import (
     Assistant,
     Budget,
@@ -219,7 +220,10 @@ def edit_prices(request: StaffRequest) -> HttpResponse:
         try:
             if not all(key):
                 raise PriceError("Name a provider and a model.")
-            prices.add([row])
+            with transaction.atomic():
+                prices.add([row])
+                if row.from_at <= row.created_at:
+                    outbox.add((corrections.REPRICE,), str(row.pk))
         except PriceError as error:
             form.add_error(None, str(error))
         else:
