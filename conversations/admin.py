@@ -19,11 +19,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from conversations import prices
 from conversations.models import (
     Assistant,
     Completion,
     Conversation,
     HistoryWindow,
+    LedgerEntry,
     Message,
     OutboxEntry,
     PromptVersion,
@@ -212,8 +214,9 @@ class TurnAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("Records"))
     def records(self, row: Turn) -> SafeString:
-        """Link to the attempts of the turn."""
-        return _rows_of(Completion, "turn", row.pk, _("Attempts"))
+        """Link to the turn's whole story, and to its attempts."""
+        story = format_html('<a href="{}">{}</a>', reverse("turn", args=[row.pk]), _("Story"))
+        return format_html("{} · {}", story, _rows_of(Completion, "turn", row.pk, _("Attempts")))
 
 
 @admin.register(Completion)
@@ -223,11 +226,11 @@ class CompletionAdmin(ReadOnlyAdmin):
     found_by = ("pk", "turn_id")
     list_display = (
         "id", "turn_link", "number", "target", "model", "status", "error", "input_tokens", "output_tokens",
-        "usage_kind", "first_delta_ms", "total_ms", "started_at", "window_link",
+        "usage_kind", "first_delta_ms", "total_ms", "started_at", "window_link", "lines",
     )  # fmt: skip
     list_filter = (RecentFilter, "status")
     list_select_related = False
-    readonly_fields = ("window_link",)
+    readonly_fields = ("window_link", "lines")
 
     @admin.display(description=_("Turn"))
     def turn_link(self, row: Completion) -> SafeString | str:
@@ -239,6 +242,11 @@ class CompletionAdmin(ReadOnlyAdmin):
         """Link to what the model was shown: the window has its completion's id."""
         address = reverse("admin:conversations_historywindow_change", args=[row.pk])
         return format_html('<a href="{}">{}</a>', address, _("Window"))
+
+    @admin.display(description=_("Ledger"))
+    def lines(self, row: Completion) -> SafeString:
+        """Link to what it cost."""
+        return _rows_of(LedgerEntry, "completion", row.pk, _("Lines"))
 
 
 @admin.register(HistoryWindow)
@@ -292,6 +300,29 @@ class DoneFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[OutboxEntry]) -> QuerySet[OutboxEntry]:
         """Keep those that wait, or the others."""
         return queryset if self.value() is None else queryset.filter(done_at__isnull=self.value() == "no")
+
+
+@admin.register(LedgerEntry)
+class LedgerEntryAdmin(ReadOnlyAdmin):
+    """Lines of the ledger, newest first; the console adds them up."""
+
+    found_by = ("completion_id", "completion__turn_id")
+    list_display = (
+        "id", "at", "kind", "number", "amount", "counts", "reason", "input_tokens", "output_tokens", "model",
+        "purpose", "completion_link",
+    )  # fmt: skip
+    list_filter = ("kind", "purpose")
+    list_select_related = False
+
+    @admin.display(description=_("Cost"))
+    def amount(self, row: LedgerEntry) -> str:
+        """Show the amount exactly."""
+        return "" if row.amount_nanos is None else f"{prices.words(row.amount_nanos)} {row.currency}"
+
+    @admin.display(description=_("Attempt"))
+    def completion_link(self, row: LedgerEntry) -> SafeString | str:
+        """Link to the attempt."""
+        return _link(Completion, row.completion_id)
 
 
 @admin.register(OutboxEntry)

@@ -293,3 +293,16 @@ def test_the_grid_is_round_and_reaches_above_the_highest(highest: float) -> None
     assert len(chart.grid) == charts.GRID_LINES
     assert min(_tops(chart)) >= charts.TOP - 0.1
     assert (chart.limit is not None) is (highest >= 0)
+
+
+def test_the_records_lead_from_an_attempt_to_its_lines(staff: Client, spent: None) -> None:
+    row = Completion.objects.filter(turn__isnull=False).latest("pk")
+
+    attempts = page(staff, f"/admin/conversations/completion/?q={row.pk}")
+    lines = page(staff, "/admin/conversations/ledgerentry/", completion__id__exact=row.pk)
+    found = page(staff, "/admin/conversations/ledgerentry/", q=str(row.turn_id))
+
+    assert f"/admin/conversations/ledgerentry/?completion__id__exact={row.pk}" in attempts
+    for html in (lines, found):
+        assert html.count("/admin/conversations/completion/" + row.pk) == 2  # its hold and what closed it
+    assert staff.post("/admin/conversations/ledgerentry/add/", {}).status_code == 403

@@ -29,6 +29,7 @@ LISTS = [
     "turn",
     "completion",
     "historywindow",
+    "ledgerentry",
     "outboxentry",
     "promptversion",
     "assistant",
