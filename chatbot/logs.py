@@ -104,21 +104,22 @@ def as_text(_logger: object, _method: str, event: Event) -> str:
     """Write the event as one readable line; a traceback follows, each line of it indented."""
     exception = event.pop("exception", "")
     at, level = str(event.pop("at", ""))[11:19], str(event.pop("level", ""))
-    line = f"{at} {level:<7} {_printable(str(event.pop('event', '')))}"
-    fields = " ".join(f"{_printable(str(key))}={_field(value)}" for key, value in event.items())
+    line = f"{at} {level:<7} {printable(str(event.pop('event', '')))}"
+    fields = " ".join(f"{printable(str(key))}={_field(value)}" for key, value in event.items())
     if fields:
         line += f"  {fields}"
     for part in str(exception).splitlines():
-        line += f"\n{TRACEBACK_INDENT}{_printable(part)}"
+        line += f"\n{TRACEBACK_INDENT}{printable(part)}"
     return line
 
 
 def _field(value: object) -> str:
-    text = _printable(str(value))
+    text = printable(str(value))
     return text if BARE.fullmatch(text) else json.dumps(text, ensure_ascii=False).replace("\\\\", "\\")
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Write control characters, and others that change how a line reads, as escapes."""
     return UNPRINTABLE.sub(
         lambda found: found.group().encode("unicode_escape", "surrogatepass").decode(), text
     )

@@ -5,13 +5,14 @@ from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
-from conversations.pages import chat, console, signin
+from conversations.pages import chat, console, signin, turn
 from conversations.pages.money import behind, editing, usage
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", chat.chat, name="home"),
     path("chat/<slug:slug>/", chat.chat, name="chat"),
     path("console/", console.front, name="console"),
+    path("console/turns/<str:key>/", turn.turn, name="turn"),
     path("console/money/", usage.usage, name="money"),
     path("console/money/calls/", behind.calls, name="money-calls"),
     path("console/money/export.csv", behind.export, name="money-csv"),

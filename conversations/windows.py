@@ -3,7 +3,7 @@
 import hmac
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -273,15 +273,25 @@ def _write(completion: Completion, record: HistoryWindow, hold: Hold) -> None:
 
 def rebuild(completion: Completion) -> tuple[CompletionRequest, bool]:
     """Return the request of a completion, put together again, and whether its HMAC still matches."""
-    window = completion.window
     assert completion.turn is not None
-    found = Message.objects.filter(
-        conversation_id=completion.turn.conversation_id, position__in=window.sent
-    ).order_by("position")
-    columns = ("id", "position", "role", "text", "status", "replaces_id")
+    conversation_id, sent = completion.turn.conversation_id, completion.window.sent
+    return rebuild_from(
+        completion, Message.objects.filter(conversation_id=conversation_id, position__in=sent)
+    )
+
+
+def rebuild_from(completion: Completion, messages: Iterable[Message]) -> tuple[CompletionRequest, bool]:
+    """Do what `rebuild` does, with messages that were read before: those that were sent, in any order."""
+    window = completion.window
     request = prompting.compose(
         system=window.system,
-        sent=[hiding.again(_entry(*each), window.hidden) for each in found.values_list(*columns)],
+        sent=[
+            hiding.again(
+                _entry(each.id, each.position, each.role, each.text, each.status, each.replaces_id),
+                window.hidden,
+            )
+            for each in sorted(messages, key=lambda message: message.position)
+        ],
         parameters=prompting.parameters_of(window.parameters),
     )
     digest = prompting.digest(request, model=completion.model, key=_key(window.salt))
