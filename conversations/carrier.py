@@ -9,6 +9,7 @@ from django.db import Error as DatabaseError
 
 from chatbot import database
 from conversations import budgets, lifecycle, turns
+from conversations.asking import Asking, TurnLostError
 from conversations.events import TurnStarted
 from conversations.lifecycle import TakenTurn
 from conversations.live import Live, LocalAnswer
@@ -41,7 +42,7 @@ class Carrier:
         self._routes = routes
         self._is_draining = is_draining
         self._answer: LocalAnswer | None = None
-        self._run: turns.Asking | None = None
+        self._run: Asking | None = None
         self._asking: asyncio.Task[turns.Outcome] | None = None
         self._why: Why | None = "stop" if turn.stop_requested else None
 
@@ -87,7 +88,7 @@ class Carrier:
             if version is None:
                 version = await database.run(PromptVersion.known, turn.version_id)
             route = await self._route(turn, version)
-            asking = turns.Asking(turn, answer, self._routes.named(route), version, numbered)
+            asking = Asking(turn, answer, self._routes.named(route), version, numbered)
             self._run = asking
             outcome = await self._ask(asking)
             why, self._why, self._asking = self._why, None, None
@@ -127,14 +128,14 @@ class Carrier:
         standing = await database.run(budgets.standing, version.assistant_id, turn.visitor_id)
         return standing.cheaper_route or version.route
 
-    async def _ask(self, asking: turns.Asking) -> turns.Outcome | None:
+    async def _ask(self, asking: Asking) -> turns.Outcome | None:
         """Return the outcome, or None when the asking was ended from outside or lost its turn."""
         if self._why is not None:
             return None
         self._asking = asyncio.create_task(asking.ask(), name=f"asking {asking.turn.id}")
         try:
             return await self._asking
-        except turns.TurnLostError:
+        except TurnLostError:
             self._why = self._why or "restart"
             return None
         except asyncio.CancelledError:

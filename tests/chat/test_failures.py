@@ -5,7 +5,7 @@ from django.db import OperationalError
 from pytest_django import Settings
 
 from chatbot.providers.messages import Usage
-from conversations import turns
+from conversations import asking, turns
 from conversations.models import Completion, CompletionStatus, Conversation, HistoryWindow, Message, Turn
 from tests.chat.cast import Tab
 from tests.chat.conftest import Processes, Tabs
@@ -202,7 +202,7 @@ async def test_half_characters_of_a_model_do_no_harm(anna: Tab, puppet: Puppet) 
 
 
 async def test_an_endless_answer_is_ended(anna: Tab, puppet: Puppet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "MAX_ANSWER_CHARS", 20)
+    monkeypatch.setattr(asking, "MAX_ANSWER_CHARS", 20)
     await anna.send("Where is it?", "c-1")
     call = await puppet.call()
     call.say("0123456789", "0123456789", "0")
