@@ -44,6 +44,7 @@ SWEEP_AFTER = timedelta(seconds=30)  # younger holds are on their way
 TURN_DIES_AFTER = timedelta(seconds=60)  # a web process, if there is one, ends it long before
 TRIAL_DIES_AFTER = timedelta(minutes=15)  # a batch may wait 10 minutes for our own limits
 SWEEP_BATCH = 500
+LOOK_BACK = timedelta(minutes=5)  # before what the last sweep saw: clocks of machines differ
 
 
 def hold(
@@ -216,7 +217,7 @@ _closed_before: datetime | None = None
 def sweep() -> int:
     """Close the holds that nobody closed: of lost tasks, and of calls whose process died.
 
-    Return how many were. A process looks at the holds since the oldest it left open the last time.
+    Return how many were. A process looks at the holds since about the oldest it left open the last time.
     """
     global _closed_before
     now = timezone.now()
@@ -236,7 +237,7 @@ def sweep() -> int:
         if len(found) < SWEEP_BATCH or found[-1][1] == since:
             break
         since = found[-1][1]
-    _closed_before = min(left_at, default=now - SWEEP_AFTER)
+    _closed_before = min(left_at, default=now - SWEEP_AFTER) - LOOK_BACK
     return count
 
 

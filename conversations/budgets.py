@@ -10,7 +10,7 @@ Rows are locked in the order (budget, subject, period) everywhere, so that nobod
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from django.conf import settings
 from django.db import transaction
@@ -98,13 +98,6 @@ def period_start(period: str, at: datetime) -> date:
     """Return the first day of the period that holds this instant (UTC)."""
     day = at.astimezone(timezone.get_default_timezone()).date()
     return day.replace(day=1) if period == BudgetPeriod.MONTH else day
-
-
-def period_end(period: str, start: date) -> date:
-    """Return the first day after the period."""
-    days = 32 if period == BudgetPeriod.MONTH else 1
-    end = start + timedelta(days=days)
-    return end.replace(day=1) if period == BudgetPeriod.MONTH else end
 
 
 def _applying(assistant_id: int | None, visitor_id: str) -> list[tuple[Budget, str]]:

@@ -13,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import CharField, Count, Exists, Func, OuterRef, Q, QuerySet, Sum
 from django.db.models.sql.compiler import SQLCompiler
 
-from conversations.models import EntryKind, LedgerEntry, Purpose
+from conversations.models import EntryKind, LedgerEntry
 
 COSTS = (EntryKind.SETTLE, EntryKind.CORRECTION)
 DIMENSIONS = ("day", "assistant", "route", "provider", "model", "segment", "purpose")
@@ -200,9 +200,3 @@ def every_line(choice: Choice) -> Iterator[LedgerEntry]:
 
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
-
-
-def customers(choice: Choice) -> Choice:
-    """Return the choice of what visitors' turns cost alone."""
-    kept = tuple(each for each in choice.where if each[0] != "purpose")
-    return Choice(start=choice.start, end=choice.end, where=(*kept, ("purpose", Purpose.VISITOR)))

@@ -14,7 +14,7 @@ from django.core import mail
 from pytest_django import Settings
 
 from chatbot import webhooks
-from conversations import billing, budgets, outbox, tasks
+from conversations import billing, budgets, checks, outbox, tasks
 from conversations.models import NANOS, BudgetAlert, OutboxEntry
 from tests.money import books
 
@@ -127,3 +127,11 @@ def test_a_signature_is_the_same_for_everybody_who_knows_the_secret() -> None:
 
     assert webhooks.signature("s", b"{}", at=1795168281) == known
     assert webhooks.signature("t", b"{}", at=1795168281) != known
+
+
+def test_a_webhook_without_a_secret_is_told(settings: Settings) -> None:
+    settings.ALERT_WEBHOOK_URL, settings.ALERT_WEBHOOK_SECRET = "https://ops.example/alerts", ""
+    assert [each.id for each in checks.alerts_are_signed()] == ["conversations.W102"]
+
+    settings.ALERT_WEBHOOK_SECRET = SECRET
+    assert checks.alerts_are_signed() == []
