@@ -57,7 +57,8 @@ class State:
             self._url,
             socket_timeout=answer_timeout_s,
             socket_connect_timeout=_CONNECT_TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
+            # For any of these a PubSub would connect anew by itself, and for all of its users at once.
+            retry=Retry(NoBackoff(), 0, supported_errors=()),
             health_check_interval=0,
         )
 
@@ -218,6 +219,7 @@ class Listener:
         self._heard = heard
         self._on_return = on_return
         self._channels: set[str] = set()
+        self._telling: set[asyncio.Task[None]] = set()
         self._pubsub: Any = None
         self._has_been_away = False
         self.is_listening = asyncio.Event()  # set once the first time
@@ -235,8 +237,12 @@ class Listener:
     async def _tell(self, verb: str, channel: str) -> None:
         if self._pubsub is None:
             return
+        telling = asyncio.create_task(_say(self._pubsub, verb, channel))
+        telling.add_done_callback(_hear_error)
+        self._telling.add(telling)
+        telling.add_done_callback(self._telling.discard)
         try:
-            await asyncio.shield(getattr(self._pubsub, verb)(PREFIX + channel))
+            await asyncio.shield(telling)
         except Exception:  # the connection is ending, for which redis-py has no error of its own
             self._pubsub = None  # run() notices and starts over with all channels
 
@@ -267,7 +273,16 @@ class Listener:
 
     async def aclose(self) -> None:
         """Close the connection."""
+        if self._telling:  # it might open one after that
+            await asyncio.wait(self._telling, timeout=_CONNECT_TIMEOUT_S)
         await self._client.aclose()
+
+
+async def _say(pubsub: Any, verb: str, channel: str) -> None:
+    """Join or leave a channel. A broken connection is left alone: redis-py would open another one."""
+    if not pubsub.connection.is_connected:
+        raise ConnectionError
+    await getattr(pubsub, verb)(PREFIX + channel)
 
 
 class Reader:

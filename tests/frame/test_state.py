@@ -1,8 +1,13 @@
 """What the processes share through Redis: that it can be let go of at any moment."""
 
 import asyncio
+import gc
+import itertools
 
-from chatbot.state import State
+import pytest
+
+from chatbot import state as shared
+from chatbot.state import Listener, State
 from tests.redis_server import RedisServer
 
 PATIENCE_S = 10.0
@@ -45,3 +50,34 @@ async def test_reading_ends_at_whatever_moment_it_is_cancelled(redis_server: Red
         assert reading.cancelled(), ticks
         await reader.aclose()
         await state.aclose()
+
+
+async def test_connections_that_break_while_channels_are_joined_are_closed(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stays open, the garbage collector finds, and pytest fails."""
+    monkeypatch.setattr(shared, "_AWAY_S", 0.002)
+    for _ in range(10):
+        state = State(redis_server.url)
+        listener = state.listener(_nothing, _nothing)
+        await listener.join("c-1")
+        listening = asyncio.create_task(listener.run())
+        joining = [asyncio.create_task(_join(listener, f"c-{number}")) for number in range(3)]
+        for _ in range(10):
+            await asyncio.sleep(0.003)
+            redis_server.command("CLIENT", "KILL", "TYPE", "pubsub")
+        for each in (*joining, listening):
+            each.cancel()
+        await asyncio.wait([*joining, listening], timeout=PATIENCE_S)
+        await listener.aclose()
+        await state.aclose()
+        del state, listener, listening, joining
+
+    gc.collect()
+
+
+async def _join(listener: Listener, name: str) -> None:
+    for number in itertools.count():
+        await listener.join(f"{name}-{number}")
+        for _ in range(number % 6):
+            await asyncio.sleep(0)
