@@ -4,9 +4,9 @@ import logging
 from dataclasses import dataclass
 
 import structlog
-from prometheus_client import Counter, Gauge, Histogram
 
 from chatbot import metrics
+from chatbot.metrics import Counter, Gauge, Histogram
 from chatbot.providers.base import Target
 from chatbot.providers.gate import Outcome
 from chatbot.providers.health import Health

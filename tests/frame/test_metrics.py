@@ -95,3 +95,12 @@ def test_counting_costs_microseconds() -> None:
         metrics.DELTAS.inc()
 
     assert time.process_time() - began < 0.5  # 50 µs each; measured: 2
+
+
+def test_nobody_imports_the_package_before_it_knows_where_to_count() -> None:
+    root = Path(metrics.__file__).parent.parent
+    found = [file for folder in ("chatbot", "conversations") for file in (root / folder).rglob("*.py")]
+
+    importing = [file.name for file in found if "from prometheus_client" in file.read_text("utf-8")]
+
+    assert importing == ["metrics.py"]
