@@ -24,11 +24,8 @@ from conversations.events import (
     MessageAdded,
     MessageChanged,
     MessageSaved,
-    MessageView,
-    TurnFailed,
-    TurnFinished,
-    TurnStarted,
 )
+from conversations.herald import Herald
 from conversations.lifecycle import TakenTurn, UnfinishedTurn
 from conversations.limits import TurnLimits
 from conversations.live import Live, Tab
@@ -59,6 +56,7 @@ class Runner:
         self.state = state
         self.process = _process_name()
         self.live = Live(state, self.process, self._heard)
+        self._herald = Herald(self.live)
         self._limits = TurnLimits(state)
         self._routes = routes
         self._running: dict[str, Carrier] = {}
@@ -78,7 +76,7 @@ class Runner:
             asyncio.create_task(self._every(REAP_S, self._reap), name="reap"),
             asyncio.create_task(self._claim_queued(), name="claim"),
             asyncio.create_task(self._every(RULES_S, self._apply_rules), name="rules"),
-            asyncio.create_task(self._every(POLL_S, self._poll_followed), name="poll"),
+            asyncio.create_task(self._every(POLL_S, self._herald.poll), name="poll"),
             asyncio.create_task(presence.keep_telling(self.state, ("web",), self.process), name="presence"),
         ]
         await self.live.listens(LISTENING_S)
@@ -196,7 +194,7 @@ class Runner:
         if row.status == TurnStatus.QUEUED:
             finished = await database.run(turns.finish_queued, row)
             if finished is not None:
-                await self._publish(row.conversation_id, finished)
+                await self._herald.publish(row.conversation_id, finished)
                 self._go_on(finished)
                 return
         carrier = self._running.get(turn_id)
@@ -268,7 +266,8 @@ class Runner:
             if finished is not None:
                 if finished.following is not None:
                     self._reserve(finished.following)
-                await self._publish(turn.conversation_id, finished)  # while `ready` still has the answer
+                # While `ready` still has the answer.
+                await self._herald.publish(turn.conversation_id, finished)
         except Exception:
             log.exception("turn failed", turn_id=turn.id, conversation_id=turn.conversation_id)
         finally:
@@ -280,27 +279,10 @@ class Runner:
         else:
             self._go_on(finished)
 
-    async def _publish(self, conversation_id: str, finished: turns.Finished) -> None:
-        """Tell everybody that a turn has ended."""
-        metrics.TURNS.labels(finished.status).inc()
-        self.live.announce(conversation_id, "finished", finished.turn_id)
-        await self._tell_finished(conversation_id, finished)
-
     def _go_on(self, finished: turns.Finished) -> None:
         """See to the turn that follows an ended one."""
         if finished.following is not None:
             self._launch(finished.following)
-
-    async def _tell_finished(self, conversation_id: str, finished: turns.Finished) -> None:
-        if not self.live.note_end(finished.turn_id):
-            return
-        await self.live.tell(
-            conversation_id, TurnFinished(finished.turn_id, finished.status, finished.message)
-        )
-        if finished.error:
-            await self.live.tell(
-                conversation_id, TurnFailed(finished.turn_id, finished.error, finished.sentences)
-            )
 
     # What the other processes say
 
@@ -318,32 +300,8 @@ class Runner:
                 self._claim_soon.set()
             case "stop" | "restart" if which in self._running:
                 await self._look_after([which])
-            case "added" | "changed" if self.live.is_watched(conversation_id):
-                message = await database.run(transcript.message_view, which)
-                if message is not None:
-                    await self._tell_message(conversation_id, message, is_new=what == "added")
-            case "started" if self.live.is_watched(conversation_id):
-                row = await database.run(lifecycle.unfinished, conversation_id)
-                if row is not None and row.id == which:
-                    self.live.follow(row.id, conversation_id)
-                    await self.live.tell(
-                        conversation_id, TurnStarted(row.id, row.message_id, row.replaces_id)
-                    )
-            case "state":
-                await self.live.refresh(conversation_id)
-            case "finished" if self.live.is_watched(conversation_id):
-                await self._end_followed(conversation_id, which)
             case _:
-                pass
-
-    async def _tell_message(self, conversation_id: str, message: MessageView, *, is_new: bool) -> None:
-        event = MessageAdded(message) if is_new else MessageChanged(message)
-        await self.live.tell(conversation_id, event)
-
-    async def _end_followed(self, conversation_id: str, turn_id: str) -> None:
-        finished = await database.run(turns.ended, turn_id)
-        if finished is not None:
-            await self._tell_finished(conversation_id, finished)
+                await self._herald.hear(conversation_id, what, which)
 
     # Duties
 
@@ -387,7 +345,7 @@ class Runner:
                 log.warning("turn of a dead process ended", turn_id=row.id, status=finished.status)
                 if finished.following is not None:
                     self._reserve(finished.following)
-                await self._publish(row.conversation_id, finished)
+                await self._herald.publish(row.conversation_id, finished)
                 self._go_on(finished)
 
     async def _claim_queued(self) -> None:
@@ -416,11 +374,6 @@ class Runner:
             self._rules = rules
             for carrier in list(self._running.values()):
                 carrier.reconsider()
-
-    async def _poll_followed(self) -> None:
-        """End the followed turns whose last notice was lost."""
-        for answer in self.live.followed:
-            await self._end_followed(answer.conversation_id, answer.turn_id)
 
 
 _here: Runner | None = None
