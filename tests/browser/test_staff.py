@@ -29,8 +29,9 @@ SEED = f"""if True:
     from datetime import timedelta
     from django.contrib.auth.models import User
     from django.utils import timezone
-    from conversations import tasks
+    from conversations import billing, tasks
     from conversations.models import Assistant
+    from tests.money import books
     from tests.frame.rows import assistant, ended_turn
     Assistant.objects.filter(pk=assistant().pk).update(is_default=True)
     now = timezone.now()
@@ -38,6 +39,12 @@ SEED = f"""if True:
     turns = [ended_turn(at=now - timedelta(hours=hour), first_delta_ms=300 + 90 * hour) for hour in range(12)]
     turns += [ended_turn(at=now, status="failed", attempts=(failed,), first_delta_ms=None) for _ in range(3)]
     tasks.log_turn([turn.pk for turn in turns])
+    books.price()
+    books.rate("CNY", "USD", 0.14)
+    books.budget(10, cheaper_route="concise")
+    for model, provider in (("gpt-5-mini", "openai"), ("qwen-plus", "qwen")):
+        books.price(model=model, provider=provider, currency="CNY" if provider == "qwen" else "USD")
+        billing.settle([books.end(books.call(books.turn(), model=model, provider=provider))])
     User.objects.create_superuser("mei", "", {PASSWORD!r}, first_name="Mei", last_name="Lin")
 """
 
@@ -172,6 +179,29 @@ def test_the_front_page_reads_well_everywhere(visitors: Visitors, look: dict[str
     expect(page.locator(".attention li").first).to_be_visible()
     assert findings(page) == []
     assert not is_wider_than_its_window(page)
+
+
+@LOOKS
+def test_the_pages_about_money_read_well_everywhere(visitors: Visitors, look: dict[str, Any]) -> None:
+    page = signed_in(visitors, "/console/money/", **look)
+
+    for path in ("", "calls/", "budgets/", "prices/?provider=openai&model=gpt-5-mini", "rates/",
+                 f"statement/{time.strftime('%Y-%m', time.gmtime())}/"):  # fmt: skip
+        page.goto(page.url.partition("/console/")[0] + f"/console/money/{path}")
+        expect(page.locator("h1")).to_be_visible()
+        assert findings(page) == [], path
+        assert not is_wider_than_its_window(page), path
+
+
+def test_a_budget_is_set_in_the_browser(visitors: Visitors) -> None:
+    page = signed_in(visitors, "/console/money/budgets/")
+
+    page.get_by_label("For", exact=True).select_option("month")
+    page.get_by_label("Limit").fill("500")
+    page.get_by_role("button", name="Save").click()
+
+    expect(page.locator(".budgets")).to_contain_text("500.00 USD")
+    expect(page.locator("table")).to_contain_text("mei")
 
 
 @LOOKS

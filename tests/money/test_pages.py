@@ -97,7 +97,7 @@ def test_every_figure_leads_to_its_calls(staff: Client, spent: None) -> None:
         assert link is not None
         behind = page(staff, link[1].replace("&amp;", "&"))
         assert sums(part(behind, "tbody")) == sums(row)
-        assert part(behind, "tbody").count("/admin/conversations/turn/") == 2  # shop's and bank's
+        assert part(behind, "tbody").count("/console/turns/") == 2  # shop's and bank's
 
 
 def test_the_csv_file_holds_the_same_sums_and_no_formula(staff: Client, spent: None) -> None:
