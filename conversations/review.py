@@ -68,13 +68,11 @@ def _messages(turn_id: str) -> list[Message]:
 
 
 def _by_rules(message: Message) -> list[Found]:
-    """Return what those rules find that nobody has asked yet."""
-    asked_before = "input" if message.role == Role.VISITOR else "output"
-    rules = rulebook.current()
+    """Return what those rules find that are for nothing else: the others were asked in time."""
     return [
         _harmless(message, verdicts.of_finding(finding, message.text))
-        for finding in rules.screen(message.text, "review").findings
-        if asked_before not in finding.rule.stages
+        for finding in rulebook.current().screen(message.text, "review").findings
+        if finding.rule.stages == {"review"}
     ]
 
 
@@ -130,7 +128,7 @@ async def _ask(texts: Sequence[str]) -> list[Judgement]:
         if error.retryable:
             raise
         metrics.SCREENING_BROKEN.inc()
-        told = {"kind": error.kind, "code": error.code, "request_id": error.request_id}
+        told = {"kind": error.kind, "code": error.code, "provider_request_id": error.request_id}
         log.error("moderation refused", **told)  # noqa: TRY400 - where it was raised says nothing
         return [Judgement(False, {}) for _ in texts]
     finally:
