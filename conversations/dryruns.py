@@ -46,7 +46,7 @@ def step(
     looked_at, hits = 0, 0
     found: list[Example] = []
     until = time.monotonic() + _BATCH_S
-    while looked_at < at_most and time.monotonic() < until:
+    while True:
         rows = Message.objects.filter(role__in=roles)
         if before:
             rows = rows.filter(pk__lt=before)
@@ -60,9 +60,8 @@ def step(
                     found.append(example)
         looked_at += len(several)
         before = several[-1].pk if len(several) == size else ""
-        if not before:
-            break
-    return Batch(looked_at, hits, found, before if looked_at < at_most else "")
+        if not before or looked_at == at_most or time.monotonic() >= until:
+            return Batch(looked_at, hits, found, before if looked_at < at_most else "")
 
 
 def look(ruleset: Ruleset, message: Message) -> Example | None:

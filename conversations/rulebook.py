@@ -198,7 +198,7 @@ def put(
             for name, value in rules.as_json(rule).items():
                 if name in FIELDS:
                     setattr(row, name, value)
-            row.word_list, row.is_active = word_list, is_active
+            row.kind, row.word_list, row.is_active = rule.kind, word_list, is_active
         _take_out(found.gone)
         ScreeningRule.objects.bulk_create(made, batch_size=_BATCH)
         if changed:

@@ -124,9 +124,9 @@ def known(verdict_id: int) -> Verdict | None:
     )
 
 
-def masking(message_ids: Collection[str]) -> list[Verdict]:
-    """Return the verdicts by which passages of these messages are personal."""
-    return list(Verdict.objects.filter(message_id__in=message_ids, action="mask").order_by("pk"))
+def of_messages(message_ids: Collection[str]) -> list[Verdict]:
+    """Return all verdicts of these messages, oldest first."""
+    return list(Verdict.objects.filter(message_id__in=message_ids).order_by("pk"))
 
 
 def count_open(limit: int = MOST_COUNTED) -> int:

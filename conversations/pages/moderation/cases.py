@@ -68,10 +68,10 @@ class Case:
 
 def row(verdict: Verdict, *, others: Sequence[Verdict], sees_masked: bool, address: str) -> Row:
     """Return one line of the queue. `others` are verdicts that may be about the same message."""
-    text = decisions.original_of(verdict.message)
     beside = [each for each in others if each.message_id == verdict.message_id and each.pk != verdict.pk]
     passages = [_passage(each, sees_masked=sees_masked, is_chosen=False) for each in beside]
     secret = [each for each in passages if each.is_secret]
+    text = _text(verdict.message, [verdict, *beside], sees_masked=sees_masked)
     return Row(
         pk=verdict.pk,
         title=title(verdict),
@@ -96,7 +96,7 @@ def case(verdict: Verdict, *, sees_masked: bool) -> Case:
     """Return a verdict with the messages around it: four queries."""
     message = verdict.message
     around = _around(message)
-    known = list(Verdict.objects.filter(message__in=[each.pk for each in around]).order_by("pk"))
+    known = verdicts.of_messages([each.pk for each in around])
     alike = {verdict.pk, *(each.pk for each in decisions.alike(verdict, known))}
     return Case(
         pk=verdict.pk,
@@ -148,10 +148,7 @@ def _shown(
 ) -> Shown:
     several = list(found)
     passages = [_passage(each, sees_masked=sees_masked, is_chosen=each.pk in alike) for each in several]
-    text = decisions.original_of(message)
-    if len(several) >= verdicts.MAX_FINDINGS and not sees_masked:
-        # There may be more to mask behind the last finding that was noted.
-        text = text[: max(each.end for each in several)]
+    text = _text(message, several, sees_masked=sees_masked)
     return Shown(
         role=message.role,
         speaker=name if message.role == Role.ASSISTANT else "",
@@ -160,6 +157,17 @@ def _shown(
         foot=_foot(message),
         is_chosen=is_chosen,
     )
+
+
+def _text(message: Message, found: Sequence[Verdict], *, sees_masked: bool) -> str:
+    """Return what may be read of a message, before its masks.
+
+    Where not every finding was noted, there may be more to mask behind the last one.
+    """
+    text = decisions.original_of(message)
+    if sees_masked or len(found) < verdicts.MAX_FINDINGS:
+        return text
+    return text[: max(each.end for each in found)]
 
 
 def _passage(verdict: Verdict, *, sees_masked: bool, is_chosen: bool) -> Passage:

@@ -24,6 +24,7 @@ from conversations.rights import Right, may
 
 NOTE_CHARS = 500
 _DAYS = (7, 30, 90)
+_DECISIONS = (Decision.UPHELD, Decision.OVERTURNED)
 _CURSORS = ("before", "after", "chosen")
 
 
@@ -106,7 +107,7 @@ def queue(request: StaffRequest) -> HttpResponse:
     sees = may(request.user, Right.READ_MASKED)
     current = _chosen(page, chosen)
     kept = {"before": before, "after": after}
-    others = [] if sees else verdicts.masking([each.message_id for each in page.items])
+    others = [] if sees else verdicts.of_messages([each.message_id for each in page.items])
     rows = [
         row(
             each,
@@ -172,10 +173,9 @@ def _neighbours(ids: list[int], current: Verdict | None) -> dict[str, int | None
 @needs(Right.DECIDE)
 def decide(request: StaffRequest, pk: int) -> HttpResponse:
     """Write a decision, and go on to the next verdict."""
-    try:
-        decision = Decision(request.POST.get("decision", ""))
-    except ValueError as error:
-        raise Http404 from error
+    decision = next((each for each in _DECISIONS if each == request.POST.get("decision")), None)
+    if decision is None:
+        raise Http404
     kept = {"before": _number(request.GET, "before"), "after": _number(request.GET, "after")}
     wanted = FilterForm(request.GET.dict()).wanted(is_decided=False)
     try:

@@ -186,6 +186,7 @@ def change(request: StaffRequest, pk: int) -> HttpResponse:
         "console/moderation/change.html",
         {
             "change": found,
+            "title": found.summary.replace("`", ""),
             "rules": [{"name": each.name, "state": _state(each), "fields": _fields(each)} for each in shown],
             "left_out": count - len(shown),
             **shell(request),
@@ -202,13 +203,11 @@ def _state(difference: rulehistory.Difference) -> Badge:
 
 
 def _fields(difference: rulehistory.Difference) -> list[dict[str, str]]:
+    said = {name: (before, after) for name, before, after in difference.fields}
     return [
-        {
-            "label": str(words.FIELDS.get(name, name)),
-            "before": value(name, before),
-            "after": value(name, after),
-        }
-        for name, before, after in difference.fields
+        {"label": str(label), "before": value(name, said[name][0]), "after": value(name, said[name][1])}
+        for name, label in words.FIELDS.items()
+        if name in said
     ]
 
 
@@ -221,7 +220,7 @@ def value(name: str, given: Any) -> str:
             return _("yes") if given else _("no")
         case list():
             known = words.SHORT_STAGES if name == "stages" else {}
-            return _(", ").join(str(known.get(each, each)) for each in given) or "–"
+            return _(", ").join(str(known.get(each, each)) for each in given)
         case _:
             known = {"kind": words.KINDS, "action": words.ACTIONS, "boundary": words.BOUNDARIES}.get(name, {})
-            return str(known.get(given, given)) or "–"
+            return str(known.get(given, given))
