@@ -38,7 +38,8 @@ async def test_a_service_that_says_nothing_times_out(
 async def test_comments_do_not_count_as_an_answer(
     provider: Provider, sample: Sample, service: Loopback
 ) -> None:
-    trickle: list[Piece] = [*[sample.comment, BLINK / 4] * 40, HANG]
+    ping: list[Piece] = [sample.comment, BLINK / 4]
+    trickle = [*ping * 40, HANG]
     service.answers(reply(sample, *trickle), reply(sample, sample.delta("Hm"), *trickle))
 
     silent = await ask(provider, timeouts=patience(first=BLINK))
