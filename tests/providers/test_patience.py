@@ -40,9 +40,10 @@ async def test_comments_do_not_count_as_an_answer(
 ) -> None:
     ping: list[Piece] = [sample.comment, BLINK / 4]
     trickle = [*ping * 40, HANG]
-    service.answers(reply(sample, *trickle), reply(sample, sample.delta("Hm"), *trickle))
 
+    service.answers(reply(sample, *trickle))
     silent = await ask(provider, timeouts=patience(first=BLINK))
+    service.answers(reply(sample, sample.delta("Hm"), *trickle))
     halting = await ask(provider, timeouts=patience(idle=BLINK))
 
     assert isinstance(silent.error, TimedOut)
