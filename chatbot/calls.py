@@ -67,7 +67,7 @@ class CallLog:
             kind=error.kind,
             code=error.code,
             status=error.status,
-            request_id=error.request_id,
+            provider_request_id=error.request_id,
             first_delta_ms=None if outcome.first_delta_s is None else int(outcome.first_delta_s * 1000),
             total_ms=int(outcome.total_s * 1000),
         )

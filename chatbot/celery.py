@@ -20,7 +20,7 @@ from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatbot.settings")
 
-from chatbot import children, metrics, presence
+from chatbot import children, logs, metrics, presence
 
 # It warns of root because of pickle, which is not accepted here; in a container everybody is root.
 warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
@@ -30,10 +30,10 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
     task_queues=[Queue("after"), Queue("long")],
     task_default_queue="after",
-    task_routes=dict.fromkeys(
-        ("conversations.forget_done", "conversations.send_budget_alert", "conversations.reprice"),
-        {"queue": "long"},
-    ),
+    task_routes={
+        name: {"queue": "long"}
+        for name in ("conversations.forget_done", "conversations.send_budget_alert", "conversations.reprice")
+    },
     task_create_missing_queues=False,
     accept_content=["json"],
     # A lost task is sent again by the sweep, so nobody has to wait for the broker to redeliver it.
@@ -76,6 +76,7 @@ app.autodiscover_tasks(["conversations"])
 @setup_logging.connect
 def keep_our_logging(**_about: Any) -> None:
     """Keep Celery from replacing the handlers that settings.LOGGING made."""
+    logs.catch_the_rest()
 
 
 @beat_embedded_init.connect

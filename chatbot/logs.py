@@ -5,28 +5,30 @@
 
 Loggers of the standard library (Django, Celery, daphne) end in the same two formats. No value can
 forge a line: JSON escapes what is not printable ASCII, text writes control characters as escapes
-and indents tracebacks.
+and indents tracebacks. What may stand in a line at all is in `logvalues`.
 """
 
+import contextlib
 import json
 import logging
 import re
 import sys
-import traceback
+import threading
 from collections.abc import MutableMapping
+from types import TracebackType
 from typing import Any, Literal, TypedDict
 
 import structlog
 
+from chatbot import logvalues
+
 Event = MutableMapping[str, Any]
 
 TRACEBACK_INDENT = "    | "
-SECRET_WORDS = re.compile(
-    r"(password|secret|api_?key|authorization|cookie|csrf|^token$|_token$)", re.IGNORECASE
-)
-# Everything that a terminal or a log reader may take for the end of a line or a command to itself.
-UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-BARE = re.compile(r"[^\s\"'=]+")
+BARE = re.compile(r"[^\s\"'=\\]+")
+OURS = ("chatbot", "conversations")
+PLAIN = "django.security"  # it says what a request tried; where it was noticed is always the same
+_TRACEBACK = "Traceback (most recent call last)"
 QUIET = {
     # A 404 is the visitor's business; a 5xx is ERROR.
     "django.request": logging.ERROR,
@@ -57,8 +59,8 @@ def configure(config: Config) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-        _hide_secrets,
         _render_exception,
+        _keep_plain,
     ]
     structlog.configure(
         processors=[
@@ -70,10 +72,10 @@ def configure(config: Config) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Lines(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[_name_logger, *shared],
+            foreign_pre_chain=[_take_from_library, *shared],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 as_json if config["format"] == "json" else as_text,
@@ -84,7 +86,10 @@ def configure(config: Config) -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(config["level"])
+    # Libraries tell in detail what is sent and stored: their DEBUG is for nobody's log.
+    root.setLevel(max(logging.getLevelNamesMapping()[config["level"]], logging.INFO))
+    for name in OURS:
+        logging.getLogger(name).setLevel(config["level"])
     for name in ("django", "django.server", "daphne", "celery"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
@@ -94,59 +99,111 @@ def configure(config: Config) -> None:
     logging.captureWarnings(True)
 
 
+class _Lines(logging.StreamHandler[Any]):
+    """Writes lines; of what cannot be written it says that in a line, and never anything else."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line; a library's words quote no error that they are about."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                logvalues.about(each) if isinstance(each, BaseException) else each for each in record.args
+            )
+        super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Say which event was lost: Python's own way prints all of it, as it came."""
+        _type, error, _where = sys.exc_info()
+        if isinstance(error, OSError):  # nobody reads any more
+            return
+        lost = logging.LogRecord(record.name, logging.ERROR, "", 0, "event not written", None, None)
+        lost.__dict__["lost"] = type(error).__name__
+        with contextlib.suppress(Exception):  # there is nobody left to tell
+            self.stream.write(self.format(lost) + self.terminator)
+
+
+def catch_the_rest() -> None:
+    """Let what nothing else catches end in the log as well. For processes that are no command of a person."""
+    sys.excepthook = _uncaught
+    threading.excepthook = lambda caught: _uncaught(caught.exc_type, caught.exc_value, caught.exc_traceback)
+    sys.unraisablehook = lambda caught: _uncaught(caught.exc_type, caught.exc_value, caught.exc_traceback)
+
+
+def _uncaught(kind: type[BaseException], error: BaseException | None, where: TracebackType | None) -> None:
+    if not issubclass(kind, SystemExit | KeyboardInterrupt):
+        known = (error or kind()).with_traceback(where)
+        structlog.get_logger(__name__).critical("not caught", exc_info=known)
+
+
 def as_json(_logger: object, _method: str, event: Event) -> str:
     """Write the event as one line of ASCII JSON: time, level and event first."""
     ordered = {key: event.pop(key) for key in ("at", "level", "event") if key in event}
-    return json.dumps({**ordered, **event}, default=str, ensure_ascii=True)
+    return json.dumps({**ordered, **event}, ensure_ascii=True)
 
 
 def as_text(_logger: object, _method: str, event: Event) -> str:
-    """Write the event as one readable line; a traceback follows, each line of it indented."""
+    """Write the event as one readable line, without what is not known; a traceback follows, indented."""
     exception = event.pop("exception", "")
     at, level = str(event.pop("at", ""))[11:19], str(event.pop("level", ""))
-    line = f"{at} {level:<7} {printable(str(event.pop('event', '')))}"
-    fields = " ".join(f"{printable(str(key))}={_field(value)}" for key, value in event.items())
+    line = f"{at} {level:<7} {logvalues.printable(str(event.pop('event', '')))}"
+    fields = " ".join(f"{_field(key)}={_field(value)}" for key, value in event.items() if value is not None)
     if fields:
         line += f"  {fields}"
     for part in str(exception).splitlines():
-        line += f"\n{TRACEBACK_INDENT}{printable(part)}"
+        line += f"\n{TRACEBACK_INDENT}{logvalues.printable(part)}"
     return line
 
 
 def _field(value: object) -> str:
-    text = printable(str(value))
-    return text if BARE.fullmatch(text) else json.dumps(text, ensure_ascii=False).replace("\\\\", "\\")
+    text = str(value)
+    if not BARE.fullmatch(text):
+        escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+        text = f'"{escaped}"'
+    return logvalues.printable(text)
 
 
-def printable(text: str) -> str:
-    """Write control characters, and others that change how a line reads, as escapes."""
-    return UNPRINTABLE.sub(
-        lambda found: found.group().encode("unicode_escape", "surrogatepass").decode(), text
-    )
-
-
-def _hide_secrets(_logger: object, _method: str, event: Event) -> Event:
-    for key in event:
-        if SECRET_WORDS.search(key):
-            event[key] = "(hidden)"
-    return event
+def _keep_plain(_logger: object, _method: str, event: Event) -> Event:
+    """Keep of each value what may stand in a line; nothing that follows can fail."""
+    record, exception = event.get("_record"), event.get("exception")
+    kept: Event = {logvalues.words(key): logvalues.plain(str(key), value) for key, value in event.items()}
+    if record is not None:  # structlog's own: its formatter takes them out again
+        kept["_record"], kept["_from_structlog"] = record, event["_from_structlog"]
+    if exception is not None:
+        kept["exception"] = exception
+    return kept
 
 
 def _render_exception(_logger: object, _method: str, event: Event) -> Event:
-    """Replace `exc_info` by the traceback as text in `exception`."""
+    """Replace `exc_info` by where it was raised, as text in `exception`."""
     found = event.pop("exc_info", None)
+    event.pop("exception", None)  # nobody else says where something was raised
     if found is True:
         found = sys.exc_info()
-    elif isinstance(found, BaseException):
-        found = (type(found), found, found.__traceback__)
-    if found and found[0] is not None:
-        event["exception"] = "".join(traceback.format_exception(*found)).rstrip()
+    error = found[1] if isinstance(found, tuple) else found
+    if isinstance(error, BaseException):
+        event["exception"] = logvalues.trace(error)
     return event
 
 
-def _name_logger(_logger: object, _method: str, event: Event) -> Event:
-    """Say which library speaks; our own events need no such name."""
+def _take_from_library(_logger: object, _method: str, event: Event) -> Event:
+    """Say which library speaks, and let it quote no error: daphne and Celery write them into their words."""
     record = event.get("_record")
-    if isinstance(record, logging.LogRecord):
-        event["logger"] = record.name
+    if not isinstance(record, logging.LogRecord):
+        return event
+    event["logger"] = record.name
+    if hasattr(record, "lost"):
+        event["lost"] = record.lost
+    if record.name.startswith(PLAIN):
+        event.pop("exc_info", None)
+        return event
+    error = record.exc_info[1] if record.exc_info else None
+    said = str(event["event"])
+    if _TRACEBACK in said:
+        said = said.partition(_TRACEBACK)[0].strip() or "error"
+        error = error or sys.exc_info()[1]
+        event["exc_info"] = error
+    if error is not None:
+        for quoted in (repr(error), str(error)):
+            if len(quoted) > len(type(error).__name__) + 2:
+                said = said.replace(quoted, logvalues.about(error))
+    event["event"] = said
     return event

@@ -20,7 +20,7 @@ from typing import Final
 
 import structlog
 
-from chatbot import listening, localmodel
+from chatbot import listening, localmodel, logs
 from chatbot.children import BASE_DIR, Child, NotReadyError
 from chatbot.redisserver import RedisServer, find_binary
 
@@ -57,6 +57,7 @@ def serve(plan: Plan, *, say: Say, when_ready: WhenReady) -> int:
     `when_ready` gives the lines to print once the first page can be asked for. Raises
     CannotServeError when something does not start; all that had started is stopped by then.
     """
+    logs.catch_the_rest()
     with ExitStack() as stack:
         return asyncio.run(_Supervisor(plan, stack, say).run(when_ready))
 

@@ -24,6 +24,8 @@ from twisted.internet import defer  # noqa: E402
 from twisted.internet import reactor as installed  # noqa: E402
 from twisted.logger import LogLevel, STDLibLogObserver, globalLogPublisher  # noqa: E402
 
+from chatbot import logs  # noqa: E402
+
 reactor: Any = installed
 log = structlog.get_logger(__name__)
 
@@ -227,6 +229,7 @@ def serve(
     The hooks run in the server's event loop: those of `on_start` when it runs, those of `on_drain`,
     with the seconds they may take, when no new connection is accepted any more.
     """
+    logs.catch_the_rest()
     process = WebProcess(application, listening, on_start=on_start, on_drain=on_drain, drain_s=drain_s)
     process.run()
     for each in (signal.SIGTERM, signal.SIGINT):

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
 from django.utils import timezone
-from structlog.contextvars import bind_contextvars
 
 from chatbot import database, metrics
 from chatbot.providers import fallback
@@ -56,7 +55,6 @@ class Asking:
 
     async def ask(self) -> Outcome:
         """Ask the route's targets and show the answer as it comes. Raises TurnLostError."""
-        bind_contextvars(turn_id=self.turn.id)  # an asking is a task of its own
         finished: CompletionFinished | None = None
         try:
             async with aclosing(fallback.stream(self.route, self._compose)) as events:

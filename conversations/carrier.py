@@ -144,9 +144,9 @@ class Carrier:
                 self._asking.cancel()
             return None
         except DatabaseError:
-            log.exception("turn without database", turn_id=asking.turn.id)
+            log.exception("turn without database")
         except Exception:
-            log.exception("turn broke", turn_id=asking.turn.id, conversation_id=asking.turn.conversation_id)
+            log.exception("turn broke")
         if asking.answer.length:
             return asking.cut_short("interrupted", "internal")
         return asking.cut_short("failed", "internal")
@@ -174,8 +174,6 @@ class Carrier:
                     hand_on=self._is_draining(),
                 )
             except DatabaseError as error:
-                log.warning(
-                    "turn not saved", turn_id=self.turn.id, error=type(error).__name__, attempt=attempt
-                )
+                log.warning("turn not saved", error=type(error).__name__, attempt=attempt)
                 await asyncio.sleep(SAVE_RETRY_S)
         raise TimeoutError(f"Turn {self.turn.id} could not be saved.")

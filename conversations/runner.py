@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 import structlog
 from django.conf import settings
 from django.db import Error as DatabaseError
+from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from chatbot import database, metrics, presence
 from chatbot.state import State
@@ -261,6 +262,7 @@ class Runner:
     async def _carry(self, carrier: Carrier) -> None:
         turn = carrier.turn
         finished: turns.Finished | None = None
+        bind_contextvars(turn_id=turn.id, conversation_id=turn.conversation_id)  # in a task of its own
         try:
             finished = await carrier.carry()
             if finished is not None:
@@ -269,7 +271,7 @@ class Runner:
                 # While `ready` still has the answer.
                 await self._herald.publish(turn.conversation_id, finished)
         except Exception:
-            log.exception("turn failed", turn_id=turn.id, conversation_id=turn.conversation_id)
+            log.exception("turn failed")
         finally:
             self._running.pop(turn.id, None)
             metrics.RUNNING_TURNS.set(len(self._running))
@@ -282,6 +284,7 @@ class Runner:
     def _go_on(self, finished: turns.Finished) -> None:
         """See to the turn that follows an ended one."""
         if finished.following is not None:
+            unbind_contextvars("request_id")  # that led to the turn before
             self._launch(finished.following)
 
     # What the other processes say
@@ -335,14 +338,21 @@ class Runner:
             if row.id in self._running:
                 continue
             if await database.run(lifecycle.requeue_dead, row):
-                log.warning("turn of a dead process queued", turn_id=row.id)
+                log.warning(
+                    "turn of a dead process queued", turn_id=row.id, conversation_id=row.conversation_id
+                )
                 self.live.announce_to_all("queued", row.id)
                 self._claim_soon.set()
                 continue
             text = await self.live.left_behind(row.id)
             finished = await database.run(turns.finish_dead, row, process=self.process, text=text)
             if finished is not None:
-                log.warning("turn of a dead process ended", turn_id=row.id, status=finished.status)
+                log.warning(
+                    "turn of a dead process ended",
+                    turn_id=row.id,
+                    conversation_id=row.conversation_id,
+                    status=finished.status,
+                )
                 if finished.following is not None:
                     self._reserve(finished.following)
                 await self._herald.publish(row.conversation_id, finished)

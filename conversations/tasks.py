@@ -1,6 +1,7 @@
 """What follows a turn, in the workers. Each task takes ids and may run twice without harm."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import structlog
 from celery import current_app, shared_task
@@ -52,7 +53,7 @@ def moderate_turn(turn_ids: list[str]) -> None:
         except ProviderError as error:
             log.warning("turn not reviewed", turn_id=key, error=error.kind)
         except Exception:
-            log.exception("task failed", key=key)
+            log.exception("task failed", turn_id=key)
 
 
 @shared_task(name="conversations.sweep_ledger")
@@ -118,13 +119,12 @@ def _each_or_all(keys: Sequence[str], work: Callable[[Sequence[str]], None]) -> 
             work(keys)
     except Exception:
         if len(keys) == 1:
+            log.exception("task failed", turn_id=keys[0])
             raise
         log.exception("task failed for a batch", keys=len(keys))
         for key in keys:
-            try:
+            with suppress(Exception):  # that was logged
                 _each_or_all([key], work)
-            except Exception:
-                log.exception("task failed", key=key)
 
 
 def _bill_turns(turn_ids: Sequence[str]) -> None:
@@ -159,7 +159,7 @@ def _log_line(turn: Turn, completions: Sequence[Completion]) -> None:
         model=last.model if last else None,
         attempts=len(completions),
         failed_attempts=[each.error for each in completions if each.error],
-        request_id=(last and last.request_id) or None,
+        provider_request_id=(last and last.request_id) or None,
         input_tokens=last.input_tokens if last else None,
         output_tokens=last.output_tokens if last else None,
         usage=last.usage_kind if last else None,

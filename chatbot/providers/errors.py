@@ -11,6 +11,7 @@ RouteExhausted                 every target of a route has failed; `.last` is th
 """
 # ruff: noqa: N818 (the names say what to do; "Error" is said by the base class)
 
+import re
 from typing import ClassVar, Literal, get_args
 
 from chatbot.providers.messages import UNKNOWN_USAGE, Usage
@@ -20,6 +21,9 @@ ErrorKind = Literal[
     "rate_limit", "quota", "overloaded", "server", "timeout", "content_filter",
     "incomplete_stream", "unavailable", "bad_response", "limited", "not_configured", "budget",
 ]  # fmt: skip
+# What a service calls a code or an id is one, and no sentence that may quote the question, or the key.
+_WORD = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
+_ID = re.compile(r"[A-Za-z0-9_.:/+=-]{1,128}")
 HUNG_UP = "hung_up"  # a code: the service had the request, as far as we know, and may have worked on it
 TimeoutPhase = Literal["first", "idle", "total", "route"]
 
@@ -54,8 +58,8 @@ class ProviderError(Exception):
         self.kind = kind
         self.message = message
         self.status = status
-        self.code = code
-        self.request_id = request_id
+        self.code = code if code and _WORD.fullmatch(code) else None
+        self.request_id = request_id if request_id and _ID.fullmatch(request_id) else None
         self.retry_after_s = retry_after_s
         self.retryable = self.retryable_by_default if retryable is None else retryable
         self.usage = usage

@@ -11,6 +11,7 @@ from channels.consumer import get_handler_name
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.db import Error as DatabaseError
+from structlog.contextvars import bind_contextvars
 
 from chatbot import database, metrics
 from chatbot.addresses import limit_key, scope_address
@@ -73,6 +74,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Run the socket; whatever ends it, its place is given up (disconnect() may never be called)."""
         metrics.SOCKETS.inc()
+        bind_contextvars(request_id=secrets.token_hex(8))  # of the handshake: a socket is a task of its own
         try:
             await super().__call__(scope, receive, send)
         finally:
@@ -135,7 +137,9 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self._send(outgoing.refusal(error, self.locale, frame_id))
         except Exception:
             ref = secrets.token_hex(2).upper()
-            log.exception("frame failed", ref=ref, visitor_id=self._visitor_id)
+            log.exception(
+                "frame failed", ref=ref, visitor_id=self._visitor_id, conversation_id=self._conversation_id
+            )
             await self._send(outgoing.refusal(ConversationError(), self.locale, frame_id, ref))
 
     async def _answer(self, frame: incoming.ClientFrame) -> None:
@@ -283,7 +287,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         try:
             await self._tell()
         except DatabaseError as error:
-            log.warning("tab not told", error=type(error).__name__)
+            log.warning("tab not told", conversation_id=self._conversation_id, error=type(error).__name__)
             self._catch_up_later(self.refresh)
 
     async def _tell(self) -> None:

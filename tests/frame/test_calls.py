@@ -88,10 +88,10 @@ async def test_each_failed_attempt_is_a_line_without_what_anybody_said(
     assert first["level"] == "warning"
     wanted = {
         "target": "failing", "provider": "service", "model": "m", "kind": "rate_limit", "status": 429,
-        "code": "slow_down", "request_id": "req-1",
+        "code": "slow_down", "provider_request_id": "req-1",
     }  # fmt: skip
     assert {key: first[key] for key in wanted} == wanted
-    assert (second["kind"], second["request_id"]) == ("incomplete_stream", "req-2")
+    assert (second["kind"], second["provider_request_id"]) == ("incomplete_stream", "req-2")
     assert second["first_delta_ms"] is not None
     assert "parcel" not in str(said)
     assert desk.value("chatbot_target_errors_total", kind="rate_limit") == 1

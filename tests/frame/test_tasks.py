@@ -43,7 +43,7 @@ def test_a_turn_is_counted_and_logged_once_however_often_the_task_runs(
     assert line["turn_id"] == turn.pk
     assert (line["assistant"], line["status"], line["model"]) == ("shop", "completed", "gpt-5-mini")
     assert (line["input_tokens"], line["output_tokens"], line["usage"]) == (100, 20, "exact")
-    assert (line["first_delta_ms"], line["duration_ms"], line["request_id"]) == (400, 2000, "req-7")
+    assert (line["first_delta_ms"], line["duration_ms"], line["provider_request_id"]) == (400, 2000, "req-7")
 
 
 @pytest.mark.django_db

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from chatbot import logs
+from chatbot import logvalues
 from conversations import story, storytelling
 from conversations.models import Completion, HistoryWindow, LedgerEntry, Turn, Verdict
 from conversations.story import Attempt, NoTurnError, Said, Story, Task
@@ -43,14 +43,14 @@ class Command(BaseCommand):
         try:
             found = story.read(turn)
         except NoTurnError as error:
-            raise CommandError(logs.printable(str(error))) from error
+            raise CommandError(logvalues.printable(str(error))) from error
         if json:
             self.stdout.write(orjson.dumps(_story(found, with_text=text)).decode())
             return
         self.stdout.write(f"Turn {found.turn.pk} of conversation {found.turn.conversation_id}.")
         for line in storytelling.lines(found):
             at = f"{line.at:%Y-%m-%d %H:%M:%S}.{line.at.microsecond // 1000:03}" if line.at else " " * 23
-            self.stdout.write(f"{at}  {logs.printable(line.words)}")
+            self.stdout.write(f"{at}  {logvalues.printable(line.words)}")
         if text:
             self._texts(found)
 
@@ -58,12 +58,12 @@ class Command(BaseCommand):
         for each in found.said:
             self.stdout.write(f"Message {each.row.position} ({each.row.role}, {each.row.status}):")
             for line in each.original.split("\n"):
-                self.stdout.write(f"{TEXT_INDENT}{logs.printable(line)}")
+                self.stdout.write(f"{TEXT_INDENT}{logvalues.printable(line)}")
         for attempt in found.attempts:
             if attempt.window is not None:
                 self.stdout.write(f"System text of attempt {attempt.row.number}:")
                 for line in attempt.window.system.split("\n"):
-                    self.stdout.write(f"{TEXT_INDENT}{logs.printable(line)}")
+                    self.stdout.write(f"{TEXT_INDENT}{logvalues.printable(line)}")
 
 
 # As JSON. The keys are for other programs: they may become more, and stay what they are.
