@@ -235,16 +235,18 @@ class Listener:
         await self._tell("unsubscribe", channel)
 
     async def _tell(self, verb: str, channel: str) -> None:
-        if self._pubsub is None:
+        pubsub = self._pubsub
+        if pubsub is None:
             return
-        telling = asyncio.create_task(_say(self._pubsub, verb, channel))
+        telling = asyncio.create_task(_say(pubsub, verb, channel))
         telling.add_done_callback(_hear_error)
         self._telling.add(telling)
         telling.add_done_callback(self._telling.discard)
         try:
             await asyncio.shield(telling)
         except Exception:  # the connection is ending, for which redis-py has no error of its own
-            self._pubsub = None  # run() notices and starts over with all channels
+            if self._pubsub is pubsub:
+                self._pubsub = None  # run() notices and starts over with all channels
 
     async def run(self) -> None:
         """Listen until cancelled."""
