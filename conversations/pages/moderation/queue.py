@@ -201,7 +201,7 @@ def decide(request: StaffRequest, pk: int) -> HttpResponse:
 def reopen(request: StaffRequest, pk: int) -> HttpResponse:
     """Take a decision back, and show what it was about."""
     try:
-        decisions.reopen(pk)
+        decisions.reopen(pk, by=request.user.get_username())
     except decisions.NoVerdictError as error:
         raise Http404 from error
     except decisions.DecisionError:

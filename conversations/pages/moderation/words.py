@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
 from conversations.models import Decision, VerdictSource
 
@@ -73,10 +72,10 @@ FIELDS: Words = {
 }
 
 _DONE = {
-    "block": Badge("bad", "shield", pgettext_lazy("finding", "Blocked")),
-    "hide": Badge("bad", "shield", pgettext_lazy("finding", "Hidden")),
-    "mask": Badge("warn", "eye", pgettext_lazy("finding", "Masked")),
-    "flag": Badge("", "flag", pgettext_lazy("finding", "Flagged")),
+    "block": Badge("bad", "shield", _("Blocked")),
+    "hide": Badge("bad", "shield", _("Hidden")),
+    "mask": Badge("warn", "eye", _("Masked")),
+    "flag": Badge("", "flag", _("Flagged")),
 }
 
 
