@@ -23,7 +23,7 @@ CLOSED_WITHIN_S = 120.0
 SEED = 20261120
 EXPECTED = {
     "redis away", "tasks not sent", "attempt failed", "turn of a dead process ended",
-    "turn of a dead process queued", "turn not saved", "service rests", "breaker opened",
+    "turn of a dead process queued", "turn not saved", "target rests",
 }  # fmt: skip
 
 

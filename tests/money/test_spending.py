@@ -87,7 +87,7 @@ def test_every_sum_is_the_sum_of_the_ledger(terminal: Terminal) -> None:
     chance = random.Random(20261120)
     assistants = [books.assistant("shop"), books.assistant("bank")]
     slugs = {row.pk: row.slug for row in assistants} | {None: ""}
-    for _ in range(scale.count(20, 200)):
+    for _ in range(scale.count(20, 50)):
         for _ in range(10):
             _write(chance, assistants)
         lines = list(ledger.export())
