@@ -185,7 +185,12 @@ def _close_left_open(turn_id: str) -> None:
 
 def finish_queued(row: Turn) -> Finished | None:
     """End a queued turn that its visitor stopped before anyone took it up."""
-    return finish(lifecycle.taken(row), Outcome(status="stopped", text=""), process="", generation=None)
+    outcome = Outcome(status="stopped", text="")
+    with transaction.atomic():
+        finished = finish(lifecycle.taken(row), outcome, process="", generation=None)
+        if finished is not None:
+            _close_left_open(row.pk)
+        return finished
 
 
 def ended(turn_id: str) -> Finished | None:

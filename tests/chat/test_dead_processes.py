@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chatbot import database
 from conversations import intake, lifecycle, live
 from conversations.models import Completion, Message, Turn
 from tests.chat.cast import Tab, eventually
@@ -122,6 +123,24 @@ async def test_a_stop_of_a_turn_nobody_saw_is_kept_over_the_death(
 
     assert (await late.see("turn.finished"))["status"] == "stopped"
     assert len(puppet.calls) == 1
+
+
+async def test_a_stop_before_anybody_has_taken_it_up_closes_the_dead_processs_request(
+    anna: Tab, process: Process, other: Process, puppet: Puppet, tabs: Tabs
+) -> None:
+    await anna.send("Where is it?", "c-1")
+    await puppet.asked("Where is it?")
+    late = await tabs(other, token=anna.token)
+    other.is_draining = True  # it takes nothing up
+    await process.kill()
+    turn = await Turn.objects.aget()
+    assert await database.run(lifecycle.requeue_dead, turn)
+
+    await late.say("turn.stop", turn_id=turn.pk)
+
+    assert (await late.see("turn.finished"))["status"] == "stopped"
+    completion = await Completion.objects.aget()
+    assert (completion.status, completion.error) == ("cancelled", "incomplete_stream")
 
 
 async def test_what_came_meanwhile_is_answered_by_the_survivor(
