@@ -134,7 +134,7 @@ class Asking:
         try:
             rules = screening.newest(gate.rules)
             if rules is not gate.rules:
-                shown = gate.swap(rules)
+                shown = gate.swap(screening.guarded(self.version, rules))
             shown += work(gate)
         except Exception as error:
             if not screening.broken(error):
@@ -151,12 +151,12 @@ class Asking:
         if gate is None:
             return False
         rules = screening.newest(gate.rules)
-        return rules is not gate.rules and gate.would_block(rules)
+        return rules is not gate.rules and gate.would_block(screening.guarded(self.version, rules))
 
     def withdraw(self) -> Outcome:
         """Return how the turn ends where `must_withdraw`."""
         if self._gate is not None:
-            self._gate.swap(screening.newest(self._gate.rules))
+            self._gate.swap(screening.guarded(self.version, screening.newest(self._gate.rules)))
         return self._ended("blocked")
 
     async def _tell(self, text: str) -> None:

@@ -14,11 +14,16 @@ from chatbot import metrics
 from conversations import rulebook
 from conversations.models import PromptVersion
 from conversations.moderation import leaks
+from conversations.moderation.rules import Rule
 from conversations.moderation.ruleset import Ruleset, Screening
 
 log = structlog.get_logger(__name__)
 
 _VERSIONS = 64
+
+Guarding = tuple[str, str, tuple[str, ...]]
+"""A version's instructions, its canary, and what its answers may repeat."""
+
 NO_RULES = Ruleset(())
 
 
@@ -69,13 +74,25 @@ def canary(version: PromptVersion) -> str:
     return leaks.canary(str(version.pk), settings.SECRET_KEY.encode())
 
 
-def guard(version: PromptVersion) -> Ruleset:
-    """Return the rules that keep a version's instructions from being told."""
+_guarded: dict[Guarding, Ruleset] = {}
+_guarded_from: Ruleset | None = None
+
+
+def guarded(version: PromptVersion, rules: Ruleset) -> Ruleset:
+    """Return these rules, and those that keep a version's instructions from being told."""
+    global _guarded_from
+    if rules is not _guarded_from or len(_guarded) > _VERSIONS:
+        _guarded.clear()
+        _guarded_from = rules
     sayable = [*version.greeting.values(), *version.fallback.values()]
     sayable += [each for starters in version.starters.values() for each in starters]
-    return _guard(version.instructions, canary(version), tuple(sayable))
+    guarding = (version.instructions, canary(version), tuple(sayable))
+    if guarding not in _guarded:
+        _guarded[guarding] = Ruleset(_guards(guarding), base=rules).prepare()
+    return _guarded[guarding]
 
 
 @lru_cache(_VERSIONS)
-def _guard(instructions: str, word: str, sayable: tuple[str, ...]) -> Ruleset:
-    return Ruleset(leaks.guards(instructions, word=word, sayable=sayable)).prepare()
+def _guards(guarding: Guarding) -> list[Rule]:
+    instructions, word, sayable = guarding
+    return leaks.guards(instructions, word=word, sayable=sayable)

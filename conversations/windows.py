@@ -224,8 +224,7 @@ def prepare(
             input_tokens=window.tokens,
         ),
         AnswerGate(
-            rows.rules,
-            screening.guard(version),
+            screening.guarded(version, rows.rules),
             originals=rows.hidden.originals,
             known=rows.hidden.values,
         ),

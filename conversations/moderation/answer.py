@@ -5,28 +5,26 @@ from typing import Final
 
 from conversations.moderation.gate import Gate
 from conversations.moderation.placeholders import Restorer
-from conversations.moderation.ruleset import Finding, Ruleset, place
+from conversations.moderation.ruleset import Finding, Ruleset
 
 
 class AnswerGate:
     """Lets out of an answer what may be shown, as early as it may; see Gate.
 
-    `rules` are those in force, `guard` those of the prompt, which only block; `originals` are what
+    `guarded` are the rules in force and, on top of them, those that guard the prompt; `originals` are what
     placeholders stand for, `known` the values that this visitor has told.
     """
 
     def __init__(
         self,
-        rules: Ruleset,
-        guard: Ruleset,
+        guarded: Ruleset,
         *,
         originals: Mapping[str, str] | None = None,
         known: frozenset[str] = frozenset(),
     ) -> None:
-        self.rules = rules
+        self._guarded = guarded
         self._restorer: Final = Restorer(dict(originals or {}))
-        self._guard: Final = Gate(guard)
-        self._gate: Final = Gate(rules, known=known)
+        self._gate: Final = Gate(guarded, known=known)
         self._pieces: list[str] = []
         self._known: Final = known
         self._is_swapped = False
@@ -36,36 +34,34 @@ class AnswerGate:
         """Take a piece of the model's text, and return what may be shown now."""
         restored = self._restorer.feed(text)
         self._pieces.append(restored)
-        if self._is_open:
-            return restored
-        return self._gate.feed(self._guard.feed(restored))
+        return restored if self._is_open else self._gate.feed(restored)
 
     def finish(self) -> str:
         """The text is whole: return the rest of what may be shown."""
         rest = self._restorer.finish()
         self._pieces.append(rest)
-        if self._is_open:
-            return rest
-        rest = self._guard.feed(rest) + self._guard.finish()
-        if self._guard.is_blocked:
-            return ""
-        return self._gate.feed(rest) + self._gate.finish()
+        return rest if self._is_open else self._gate.feed(rest) + self._gate.finish()
 
     def open(self) -> str:
         """Screen no more; return what was held back."""
         self._is_open = True
         return self.original[self._gate.out :]
 
-    def would_block(self, rules: Ruleset) -> bool:
+    def would_block(self, guarded: Ruleset) -> bool:
         """Say whether other rules withdraw what was written so far."""
-        gate = Gate(rules, known=self._known)
+        gate = Gate(guarded, known=self._known)
         gate.feed(self.original)
         return gate.is_blocked
 
-    def swap(self, rules: Ruleset) -> str:
+    def swap(self, guarded: Ruleset) -> str:
         """Go on with other rules, by which what is out is judged as well; return what may be shown now."""
-        self.rules, self._is_swapped = rules, True
-        return self._gate.swap(rules)
+        self._guarded, self._is_swapped = guarded, True
+        return self._gate.swap(guarded)
+
+    @property
+    def rules(self) -> Ruleset:
+        """The rules in force when it was looked at last."""
+        return self._guarded.base or self._guarded
 
     @property
     def original(self) -> str:
@@ -75,17 +71,17 @@ class AnswerGate:
     @property
     def is_blocked(self) -> bool:
         """Whether the answer must be withdrawn; it lets nothing out any more."""
-        return self._guard.is_blocked or self._gate.is_blocked
+        return self._gate.is_blocked
 
     @property
     def is_overflown(self) -> bool:
         """Whether that is because more was held back than any rule may need."""
-        return "overflow" in (self._guard.blocked_by, self._gate.blocked_by)
+        return self._gate.blocked_by == "overflow"
 
     @property
     def findings(self) -> list[Finding]:
         """What was found so far, by place in the original."""
-        return sorted([*self._guard.findings, *self._gate.findings], key=place)
+        return self._gate.findings
 
     @property
     def text(self) -> str | None:

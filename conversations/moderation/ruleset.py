@@ -65,7 +65,7 @@ class Ruleset:
 
     def __init__(self, rules: Iterable[Rule], base: "Ruleset | None" = None) -> None:
         self.rules: Final = tuple(rules)
-        self._base: Final = base
+        self.base: Final = base
         self._combinations: Final = {rule.stages for rule in self.rules}
         self._ready: Final[dict[tuple[StageRules | None, frozenset[frozenset[Stage]]], StageRules]] = {}
         self._masked: Final = {stage for rule in self.rules if rule.action == "mask" for stage in rule.stages}
@@ -75,7 +75,7 @@ class Ruleset:
     def stage(self, stage: Stage) -> StageRules:
         """Return what is looked for at one stage. Stages with the same rules share them."""
         wanted = frozenset(stages for stages in self._combinations if stage in stages)
-        base = self._base.stage(stage) if self._base else None
+        base = self.base.stage(stage) if self.base else None
         if (ready := self._ready.get((base, wanted))) is None:
             ready = StageRules((rule for rule in self.rules if rule.stages in wanted), base)
             self._ready[base, wanted] = ready
@@ -83,7 +83,7 @@ class Ruleset:
 
     def masks(self, stage: Stage) -> bool:
         """Say whether any rule masks at a stage."""
-        return stage in self._masked or (self._base is not None and self._base.masks(stage))
+        return stage in self._masked or (self.base is not None and self.base.masks(stage))
 
     def prepare(self) -> "Ruleset":
         """Make all stages ready now, so that no visitor waits for it; returns itself."""
