@@ -195,8 +195,10 @@ def _texts(completions: Sequence[Completion]) -> dict[str, str]:
         Completion.objects.filter(turn__in=turns).order_by("number").values_list("pk", "turn_id")
     ):
         last[str(turn_id)] = key
-    answers = Message.objects.filter(turn__in=turns).values_list("turn_id", "text")
-    return {last[str(turn_id)]: text for turn_id, text in answers if str(turn_id) in last}
+    answers = Message.objects.filter(turn__in=turns).values_list("turn_id", "withheld", "text")
+    return {
+        last[str(turn_id)]: withheld or text for turn_id, withheld, text in answers if str(turn_id) in last
+    }
 
 
 def _tell(alerts: Sequence[BudgetAlert]) -> None:
