@@ -49,6 +49,8 @@ class State:
         self._redis = self._client()
         self._posts: deque[tuple[Command, Then | None]] = deque(maxlen=_MAX_POSTS)
         self._posting: asyncio.Task[None] | None = None
+        self._calling: set[asyncio.Task[Any]] = set()
+        self._is_closed = False
         self._away_until = 0.0
         self._is_away = False
 
@@ -80,10 +82,13 @@ class State:
 
     async def call(self, *command: str | bytes | float) -> Any:
         """Run one command and return its answer, or None when Redis is away."""
-        if self._is_away and time.monotonic() < self._away_until:
+        if self._is_closed or (self._is_away and time.monotonic() < self._away_until):
             return None
         # A cancelled call must not leave its answer for the next one on the connection.
-        return await asyncio.shield(self._call(command))
+        calling = asyncio.create_task(self._call(command))
+        self._calling.add(calling)
+        calling.add_done_callback(self._calling.discard)
+        return await asyncio.shield(calling)
 
     async def _call(self, command: Command) -> Any:
         try:
@@ -99,6 +104,8 @@ class State:
 
         `then` gets the answer, or None when there is none: Redis is away or refused it.
         """
+        if self._is_closed:
+            return
         self._posts.append((command, then))
         if self._posting is None or self._posting.done():
             self._posting = asyncio.create_task(self._post())
@@ -172,9 +179,12 @@ class State:
 
     async def aclose(self) -> None:
         """Send what is waiting and close the connections."""
-        if self._posting is not None:
-            await asyncio.wait([self._posting], timeout=_ANSWER_TIMEOUT_S)
-            self._posting.cancel()
+        self._is_closed = True  # for what comes now, Redis is away
+        under_way = [*self._calling, *([self._posting] if self._posting is not None else [])]
+        if under_way:  # each might open a connection after that
+            await asyncio.wait(under_way, timeout=_ANSWER_TIMEOUT_S)
+            for each in under_way:
+                each.cancel()
         await self._redis.aclose()
 
     def listener(

@@ -76,6 +76,22 @@ async def test_connections_that_break_while_channels_are_joined_are_closed(
     gc.collect()
 
 
+async def test_calls_under_way_leave_no_connection_open_behind_the_end(redis_server: RedisServer) -> None:
+    for ticks in range(60):
+        state = State(redis_server.url)
+        calling = asyncio.create_task(state.call("PING"))
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+
+        await state.aclose()
+
+        assert await calling in (True, b"PONG", None)
+        assert await state.call("PING") is None
+        del state, calling
+
+    gc.collect()
+
+
 async def _join(listener: Listener, name: str) -> None:
     for number in itertools.count():
         await listener.join(f"{name}-{number}")
