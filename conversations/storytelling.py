@@ -8,7 +8,6 @@ from typing import Literal
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from conversations import prices
 from conversations.models import (
     UNFINISHED,
     CompletionStatus,
@@ -21,6 +20,7 @@ from conversations.models import (
     Verdict,
 )
 from conversations.story import Attempt, Said, Story, Task
+from conversations.storywords import amount, duration, money, ranges, tokens
 
 Kind = Literal["message", "turn", "attempt", "window", "money", "verdict", "task"]
 Tone = Literal["", "good", "warn", "bad"]
@@ -265,8 +265,12 @@ def _entry_words(number: int, entry: LedgerEntry) -> str:
         case _:
             words = _("Ledger: attempt %(number)d corrected by %(amount)s")
     parts = [words % {"number": number, "amount": amount(entry)}]
-    parts.append(tokens(entry.input_tokens, entry.output_tokens, entry.counts))
-    if entry.reason:
+    if entry.kind == EntryKind.HOLD:
+        limits = {"read": entry.input_tokens, "written": entry.output_tokens}
+        parts.append(_("for about %(read)s tokens to read and at most %(written)s to write") % limits)
+    else:
+        parts.append(tokens(entry.input_tokens, entry.output_tokens, entry.counts))
+    if entry.reason and entry.kind != EntryKind.HOLD:
         parts.append(_("because %(reason)s") % {"reason": entry.reason})
     if entry.price is not None:
         said = {"price": entry.price_id, "day": f"{entry.price.from_at:%Y-%m-%d}"}
@@ -316,16 +320,14 @@ def _task_words(task: Task) -> str:
         if task.state == "forgotten":
             return _("Task %(name)s: its entry is no longer kept.") % {"name": task.name}
         return _("Task %(name)s is not noted in the outbox.") % {"name": task.name}
-    said = {
-        "name": task.name,
-        "sent": f"{row.sent_at:%H:%M:%S}" if row.sent_at else _("never"),
-        "count": row.attempts,
-    }
-    if row.done_at is not None:
-        words = _("Task %(name)s was done; last sent at %(sent)s, sent again %(count)d times.")
-    else:
-        words = _("Task %(name)s waits; last sent at %(sent)s, sent again %(count)d times.")
-    return words % said
+    words = _("Task %(name)s was done") if row.done_at else _("Task %(name)s waits")
+    parts = [words % {"name": task.name}]
+    if row.sent_at is not None:
+        parts.append(_("last sent at %(time)s") % {"time": f"{row.sent_at:%H:%M:%S}"})
+    if row.attempts:
+        again = ngettext("sent again %(count)d time", "sent again %(count)d times", row.attempts)
+        parts.append(again % {"count": row.attempts})
+    return f"{'; '.join(parts)}."
 
 
 def _task_tone(task: Task) -> Tone:
@@ -344,48 +346,3 @@ _PARTS: Sequence[Callable[[Story], Iterable[Line]]] = (
     _money,
     _tasks,
 )
-
-
-# Words
-
-
-def duration(milliseconds: int) -> str:
-    """Write a time: `812 ms`, `12.3 s`."""
-    return f"{milliseconds} ms" if milliseconds < 10_000 else f"{milliseconds / 1000:.1f} s"
-
-
-def money(nanos: int, currency: str) -> str:
-    """Write nano-units to the last of them."""
-    return f"{prices.words(nanos)} {currency}".rstrip()
-
-
-def amount(entry: LedgerEntry) -> str:
-    """Write what a ledger line amounts to."""
-    return _("an unknown amount") if entry.amount_nanos is None else money(entry.amount_nanos, entry.currency)
-
-
-def tokens(read: int | None, written: int | None, kind: str) -> str:
-    """Write counts and how they are known: `100 tokens read, 20 written (exact)`."""
-    if read is None and written is None:
-        return _("tokens unknown")
-    words = _("%(read)s tokens read, %(written)s written (%(kind)s)")
-    said = [_("unknown") if each is None else str(each) for each in (read, written)]
-    return words % {"read": said[0], "written": said[1], "kind": _KINDS[kind]() if kind in _KINDS else kind}
-
-
-_KINDS: dict[str, Callable[[], str]] = {
-    "exact": lambda: _("exact"),
-    "estimated": lambda: _("estimated"),
-    "unknown": lambda: _("unknown"),
-}
-
-
-def ranges(positions: Iterable[int]) -> str:
-    """Write numbers with their runs joined: `1, 3–7`; `–` for none."""
-    runs: list[list[int]] = []
-    for each in sorted(positions):
-        if runs and each == runs[-1][-1] + 1:
-            runs[-1] = [runs[-1][0], each]
-        else:
-            runs.append([each])
-    return ", ".join("–".join(map(str, run)) for run in runs) or "–"

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_safe
 
-from conversations import rights, story, storytelling
+from conversations import rights, story, storytelling, storywords
 from conversations.models import LedgerEntry, TurnStatus
 from conversations.pages import numbers
 from conversations.pages.console import StaffRequest, shell, staff_only
@@ -171,16 +171,16 @@ def _window_words(attempt: Attempt) -> Sequence[str]:
     window = attempt.window
     if window is None:
         return ()
-    words = [_("messages %(which)s") % {"which": storytelling.ranges(window.sent)}]
+    words = [_("messages %(which)s") % {"which": storywords.ranges(window.sent)}]
     for drop in window.dropped:
-        which = storytelling.ranges(range(drop["from"], drop["to"] + 1))
+        which = storywords.ranges(range(drop["from"], drop["to"] + 1))
         words.append(_("without %(which)s (%(reason)s)") % {"which": which, "reason": drop["reason"]})
     return words
 
 
 def _amount(entry: LedgerEntry) -> str:
-    return storytelling.amount(entry)
+    return storywords.amount(entry)
 
 
 def _sums(found: Story) -> list[str]:
-    return [storytelling.money(nanos, currency) for currency, nanos in sorted(found.cost.nanos.items())]
+    return [storywords.money(nanos, currency) for currency, nanos in sorted(found.cost.nanos.items())]
