@@ -41,6 +41,17 @@ def rules() -> Ruleset:
         return _without(error)
 
 
+def is_usable() -> bool:
+    """Say whether the rules can be read. Call it in a database thread, or a view."""
+    try:
+        rulebook.current()
+    except DatabaseError:
+        raise
+    except Exception:
+        return False
+    return True
+
+
 def newest(present: Ruleset) -> Ruleset:
     """Return the rules this process read last, without a query."""
     return rulebook.newest() or present

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.urls import reverse
 from django.utils.formats import time_format
 from django.utils.translation import gettext as _
@@ -126,6 +127,21 @@ def of_waiting(count: int, oldest_at: datetime | None, now: datetime) -> Iterabl
         _("The oldest waits for %(age)s. Figures lack these turns until then.")
         % {"age": numbers.age(now - oldest_at)},
         (reverse("admin:conversations_outboxentry_changelist") + "?done=no", _("See tasks")),
+    )
+
+
+def of_screening(*, is_usable: bool) -> Iterable[Item]:
+    """Tell that the rules cannot be read, and what becomes of visitors then."""
+    if is_usable:
+        return
+    yield Item(
+        "bad",
+        "shield",
+        _("The rules of screening cannot be read"),
+        _("Answers are shown without being screened.")
+        if settings.SCREENING_FAIL_OPEN
+        else _("Nothing is answered until they can: no message is taken, and nothing unscreened is shown."),
+        (reverse("rules"), _("See rules")),
     )
 
 

@@ -19,7 +19,7 @@ from chatbot.providers import health
 from chatbot.providers.health import Health
 from chatbot.sharing import SharedState
 from chatbot.state import State
-from conversations import counters
+from conversations import counters, screening
 from conversations.models import UNFINISHED, HourlyCounter, OutboxEntry, Turn
 from conversations.pages import attention, numbers
 from conversations.pages.attention import Item
@@ -89,6 +89,7 @@ def read(*, open_verdicts: int) -> Overview:
         *attention.of_models(loaded, states),
         *attention.of_processes(processes.here),
         *attention.of_waiting(waiting.count, waiting.oldest_at, now),
+        *attention.of_screening(is_usable=screening.is_usable()),
         *attention.of_verdicts(open_verdicts),
         *attention.of_today(counters.total(row for row in rows if row.hour >= today)),
     ]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import get_args
 
 import pytest
+from pytest_django import Settings
 
 from chatbot.config import Config, load
 from chatbot.providers.errors import ErrorKind
@@ -254,3 +255,15 @@ def test_processes_that_are_missing_are_named() -> None:
     assert [item.fact for item in attention.of_processes(None)] == ["Redis is away"]
     assert list(attention.of_processes({"web": 1, "after": 1, "long": 1})) == []
     assert len(list(attention.of_processes({"web": 1, "after": 0, "long": 0}))) == 2
+
+
+@pytest.mark.parametrize(
+    ("is_open", "consequence"), [(False, "no message is taken"), (True, "without being screened")]
+)
+def test_rules_that_cannot_be_read_are_told(settings: Settings, is_open: bool, consequence: str) -> None:
+    settings.SCREENING_FAIL_OPEN = is_open
+
+    assert not list(attention.of_screening(is_usable=True))
+    (item,) = attention.of_screening(is_usable=False)
+    assert (item.kind, item.fact) == ("bad", "The rules of screening cannot be read")
+    assert consequence in item.consequence
