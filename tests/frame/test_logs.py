@@ -10,6 +10,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
 import structlog
@@ -70,8 +71,11 @@ def test_no_value_can_forge_a_field(written: io.StringIO, value: str) -> None:
     assert "level" not in without_quotes(written.getvalue())
 
 
-class Unspeakable:
+class Unspeakable(dict[str, object]):
     def __str__(self) -> str:
+        raise RuntimeError(HOSTILE)
+
+    def items(self) -> NoReturn:
         raise RuntimeError(HOSTILE)
 
 
@@ -82,7 +86,7 @@ def test_what_cannot_be_written_is_a_line_all_the_same(written: io.StringIO) -> 
     strange = {("a", 1): {1: float("nan")}, "loop": loop}
 
     structlog.get_logger("test").info(
-        "asked", a=float("inf"), b=strange, c=Unspeakable(), d={1, 2}, e=b"\n\xff"
+        "asked", a=float("inf"), b=strange, c=Unspeakable(), f=[[[[[Unspeakable()]]]]], d={1, 2}, e=b"\n\xff"
     )
 
     assert "asked" in written.getvalue()
