@@ -1,4 +1,4 @@
-"""A turn's whole story, read from its rows: nine queries, however long it is.
+"""A turn's whole story, read from its rows: seven queries, however long it is.
 
 What is read here is told in sentences by `storytelling`, and shown by `manage.py explain` and a page
 of the console.

@@ -273,4 +273,4 @@ async def test_a_story_costs_the_same_whatever_there_is(
     long: Any = anna.seen("turn.finished")[-1]["turn_id"]
     await after(long)
 
-    assert await queries(long) == await queries(short) <= 9
+    assert await queries(long) == await queries(short) == 7
