@@ -1,7 +1,9 @@
 """Whose address a request comes from, and whether a browser may open a socket from its page."""
 
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +15,25 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 # A peer without an address is on the other end of a unix socket.
 LOCAL = "local"
+# What is done without a request is done by a command.
+COMMAND = "command"
+
+_caller: ContextVar[str] = ContextVar("caller", default=COMMAND)
+
+
+def caller() -> str:
+    """Return the address from which what runs here was asked for, or COMMAND."""
+    return _caller.get()
+
+
+@contextmanager
+def called_from(address: str) -> Iterator[None]:
+    """Let `caller` be this address."""
+    token = _caller.set(address)
+    try:
+        yield
+    finally:
+        _caller.reset(token)
 
 
 def client_address(peer: str | None, forwarded_for: Iterable[str], *, trusted: Sequence[Network]) -> str:

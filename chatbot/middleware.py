@@ -12,7 +12,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from chatbot.addresses import client_address, is_trusted_peer
+from chatbot.addresses import LOCAL, called_from, client_address, is_trusted_peer
 
 log = structlog.get_logger(__name__)
 
@@ -52,13 +52,13 @@ class ClientMiddleware(Middleware):
 
     def answer(self, request: HttpRequest) -> HttpResponseBase:
         """Answer in a synchronous chain."""
-        _settle_client(request)
-        return super().answer(request)
+        with called_from(_settle_client(request)):
+            return super().answer(request)
 
     async def answer_async(self, request: HttpRequest) -> HttpResponseBase:
         """Answer in an asynchronous chain."""
-        _settle_client(request)
-        return await super().answer_async(request)
+        with called_from(_settle_client(request)):
+            return await super().answer_async(request)
 
 
 class RequestMiddleware(Middleware):
@@ -77,7 +77,8 @@ class RequestMiddleware(Middleware):
             return _finish(request, await super().answer_async(request), began)
 
 
-def _settle_client(request: HttpRequest) -> None:
+def _settle_client(request: HttpRequest) -> str:
+    """Return the client's address, which is REMOTE_ADDR from here on."""
     peer = request.META.get("REMOTE_ADDR")
     if is_trusted_peer(peer, settings.TRUSTED_PROXIES):
         lines = [request.META.get("HTTP_X_FORWARDED_FOR", "")]
@@ -85,6 +86,7 @@ def _settle_client(request: HttpRequest) -> None:
     else:
         for name in ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_REQUEST_ID"):
             request.META.pop(name, None)
+    return request.META.get("REMOTE_ADDR") or LOCAL
 
 
 def _request_id(request: HttpRequest) -> str:

@@ -17,6 +17,8 @@ from django.db import transaction
 from django.forms.models import model_to_dict
 from django.utils import timezone
 
+from conversations import audit
+from conversations.audit import Kind, Verb
 from conversations.errors import BudgetExhaustedError, ConversationError
 from conversations.models import (
     Budget,
@@ -236,8 +238,11 @@ def save(row: Budget, *, by: str) -> None:
             raise BudgetError("There is such a budget already; change that one.")
         before = Budget.objects.filter(pk=row.pk).first() if row.pk else None
         row.save()
-        BudgetChange.objects.create(
+        change = BudgetChange.objects.create(
             budget=row, by=by, before=_fields(before) if before else None, after=_fields(row)
+        )
+        audit.write(
+            Verb.CHANGED if before else Verb.ADDED, Kind.BUDGET, change.pk, by=by, label=f"{row.pk}: {row}"
         )
     transaction.on_commit(forget)
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.utils import timezone
 
-from conversations import notices, rulebook, verdicts
+from conversations import audit, notices, rulebook, verdicts
+from conversations.audit import Kind, Verb
 from conversations.models import (
     Conversation,
     Decision,
@@ -74,7 +75,7 @@ def decide(verdict_id: int, decision: Decision, *, by: str, note: str = "") -> D
         return _write(verdict, alike(verdict, waiting.order_by("pk")), decision, by=by, note=note)
 
 
-def reopen(verdict_id: int) -> Decided:
+def reopen(verdict_id: int, *, by: str) -> Decided:
     """Take a decision back, also from those that were decided with it. Raises DecisionError."""
     with transaction.atomic():
         verdict = _locked(verdict_id)
@@ -83,7 +84,7 @@ def reopen(verdict_id: int) -> Decided:
         together = Verdict.objects.filter(
             message_id=verdict.message_id, decided_at=verdict.decided_at, decided_by=verdict.decided_by
         )
-        return _write(verdict, list(together.order_by("pk")), Decision.OPEN, by="", note="")
+        return _write(verdict, list(together.order_by("pk")), Decision.OPEN, by=by, note="")
 
 
 def _locked(verdict_id: int) -> Verdict:
@@ -109,9 +110,21 @@ def alike(verdict: Verdict, others: Iterable[Verdict]) -> list[Verdict]:
 
 
 def _write(verdict: Verdict, together: list[Verdict], decision: Decision, *, by: str, note: str) -> Decided:
-    now = None if decision == Decision.OPEN else timezone.now()
+    is_open = decision == Decision.OPEN
     Verdict.objects.filter(pk__in=[each.pk for each in together]).update(
-        decision=decision, decided_by=by, decided_at=now, note=note
+        decision=decision,
+        decided_by="" if is_open else by,
+        decided_at=None if is_open else timezone.now(),
+        note=note,
+    )
+    audit.write(
+        Verb.REOPENED if is_open else Verb.DECIDED,
+        Kind.VERDICT,
+        verdict.pk,
+        by=by,
+        label=verdict.rule_name or verdict.source,
+        before={"decision": verdict.decision or "open"},
+        after={"decision": decision.value or "open", "verdicts": [each.pk for each in together]},
     )
     # Upholding, and taking that back, leaves the message as it is.
     is_about_message = verdict.action in HIDING and Decision.OVERTURNED in {decision, verdict.decision}

@@ -10,6 +10,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from chatbot.providers.messages import Usage
+from conversations import audit
+from conversations.audit import Kind, Verb
 from conversations.errors import ConversationError
 from conversations.models import NANOS, ExchangeRate, Price
 from conversations.models.prices import MOST_NANOS, MOST_RATE_NANOS
@@ -141,8 +143,18 @@ def add(rows: Sequence[Price]) -> None:
                 raise PriceError(
                     f"A price for a million tokens must be from 0 to {most}, not {words(nanos)}."
                 )
-    Price.objects.bulk_create(rows)
+    with transaction.atomic():
+        for row in Price.objects.bulk_create(rows):
+            label = f"{row.model} at {row.provider}"
+            audit.write(Verb.ADDED, Kind.PRICE, row.pk, by=row.by, label=label, after=_told(row))
     transaction.on_commit(forget)
+
+
+def _told(row: Price) -> dict[str, object]:
+    names = ("input_nanos", "cached_input_nanos", "output_nanos", "reasoning_nanos")
+    amounts = {name.removesuffix("_nanos"): getattr(row, name) for name in names}
+    known = {name: None if nanos is None else words(nanos) for name, nanos in amounts.items()}
+    return {**known, "currency": row.currency, "from": row.from_at.isoformat(timespec="minutes")}
 
 
 def add_rate(row: ExchangeRate) -> None:
@@ -153,7 +165,12 @@ def add_rate(row: ExchangeRate) -> None:
         raise PriceError("A rate is between two currencies.")
     if not 0 < row.rate_nanos <= MOST_RATE_NANOS:
         raise PriceError(f"A rate must be above 0 and at most {MOST_RATE_NANOS // NANOS}.")
-    row.save(force_insert=True)
+    with transaction.atomic():
+        row.save(force_insert=True)
+        after = {"rate": words(row.rate_nanos), "from": row.from_at.isoformat(timespec="minutes")}
+        audit.write(
+            Verb.ADDED, Kind.RATE, row.pk, by=row.by, label=f"{row.currency} in {row.into}", after=after
+        )
     transaction.on_commit(forget)
 
 

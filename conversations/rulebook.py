@@ -12,6 +12,8 @@ from django.db.models import Count, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
 
+from conversations import audit
+from conversations.audit import Kind, Verb
 from conversations.models import RuleChange, ScreeningRule
 from conversations.models.remembered import Remembered
 from conversations.moderation import checking, rules
@@ -270,7 +272,9 @@ def _note(by: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         for names, what in ((made, "made"), (changed, "changed"), (gone, "taken out"))
         if names
     ]
-    RuleChange.objects.create(by=by, summary=", ".join(said)[:200], before=dict(before), after=dict(after))
+    summary = ", ".join(said)[:200]
+    change = RuleChange.objects.create(by=by, summary=summary, before=dict(before), after=dict(after))
+    audit.write(Verb.CHANGED, Kind.RULES, change.pk, by=by, label=summary)
     transaction.on_commit(forget)
 
 

@@ -1,6 +1,7 @@
 """The tables, a file a subject."""
 
 from conversations.models.assistant import Assistant, PromptVersion
+from conversations.models.audit import AuditEntry
 from conversations.models.budgets import (
     Budget,
     BudgetAlert,
@@ -32,6 +33,7 @@ __all__ = [
     "NANOS",
     "UNFINISHED",
     "Assistant",
+    "AuditEntry",
     "Budget",
     "BudgetAlert",
     "BudgetChange",

@@ -14,6 +14,7 @@ TABLES: tuple[str, ...] = (
     "conversations_exchangerate",
     "conversations_budgetchange",
     "conversations_rulechange",
+    "conversations_auditentry",
 )
 
 # PostgreSQL: one function for all tables; TRUNCATE fires no row trigger, so it has one of its own.

@@ -127,7 +127,7 @@ def test_a_decision_can_be_taken_back_with_all_it_did() -> None:
 
     decisions.decide(first.pk, OVERTURNED, by="ann", note="No.")
     assert read(message)[0] == "final"
-    decisions.reopen(first.pk)
+    decisions.reopen(first.pk, by="ann")
 
     assert read(message) == before
     assert {(row.decision, row.decided_by, row.note) for row in Verdict.objects.all()} == {("", "", "")}
@@ -150,7 +150,7 @@ def test_an_unknown_verdict_is_none() -> None:
     with pytest.raises(NoVerdictError):
         decisions.decide(7, UPHELD, by="ann")
     with pytest.raises(NoVerdictError):
-        decisions.reopen(7)
+        decisions.reopen(7, by="ann")
 
 
 def test_a_question_goes_through_when_no_rule_holds_it_any_more() -> None:
@@ -181,7 +181,7 @@ def test_the_list_of_conversations_tells_what_may_be_read() -> None:
     decisions.decide(pk, OVERTURNED, by="ann")
     assert Conversation.objects.get().last_line == "Send gift cards."
 
-    decisions.reopen(pk)
+    decisions.reopen(pk, by="ann")
     row = Conversation.objects.get()
     assert (row.title, row.last_line) == ("Where is my parcel?", "Where is my parcel?")
 

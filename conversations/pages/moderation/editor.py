@@ -18,9 +18,9 @@ from conversations.moderation.rules import Rule, Stage
 from conversations.moderation.ruleset import Finding, Ruleset
 from conversations.pages import numbers
 from conversations.pages.console import StaffRequest, shell, staff_only
+from conversations.pages.guards import needs
 from conversations.pages.moderation import words
 from conversations.pages.moderation.forms import RuleForm
-from conversations.pages.moderation.guards import needs
 from conversations.pages.moderation.passages import Passage, Piece, excerpt, pieces
 from conversations.pages.moderation.words import Badge
 from conversations.rights import Right, may

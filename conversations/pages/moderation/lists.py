@@ -13,8 +13,8 @@ from conversations import rulebook, rulehistory
 from conversations.moderation.rules import RuleError
 from conversations.pages import numbers
 from conversations.pages.console import StaffRequest, shell, staff_only
+from conversations.pages.guards import needs
 from conversations.pages.moderation.forms import ListForm
-from conversations.pages.moderation.guards import needs
 from conversations.rights import Right
 
 _SHOWN = 20  # rules of each kind in the preview

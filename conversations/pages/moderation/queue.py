@@ -17,9 +17,9 @@ from conversations import decisions, verdicts
 from conversations.models import Assistant, Decision, Verdict
 from conversations.pages import numbers
 from conversations.pages.console import StaffRequest, shell, staff_only
+from conversations.pages.guards import needs
 from conversations.pages.moderation import words
 from conversations.pages.moderation.cases import Case, Row, case, row
-from conversations.pages.moderation.guards import needs
 from conversations.rights import Right, may
 
 NOTE_CHARS = 500

@@ -17,8 +17,8 @@ from conversations import rulebook, rulehistory, verdicts, wordlists
 from conversations.models import RuleChange, ScreeningRule
 from conversations.pages import numbers
 from conversations.pages.console import StaffRequest, shell, staff_only
+from conversations.pages.guards import needs
 from conversations.pages.moderation import words
-from conversations.pages.moderation.guards import needs
 from conversations.pages.moderation.words import Badge
 from conversations.rights import Right, may
 from conversations.verdicts import Hits
