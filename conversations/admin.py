@@ -8,6 +8,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.contrib.auth import admin as _accounts  # noqa: F401 - registers what is taken out below
+from django.contrib.auth.models import Group, User
 from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
 from django.db.models.functions import Left
@@ -19,7 +21,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from conversations import prices
+from conversations import prices, rights
 from conversations.models import (
     Assistant,
     Completion,
@@ -32,7 +34,9 @@ from conversations.models import (
     Turn,
 )
 from conversations.models.ids import first_id_at
+from conversations.rights import Right
 
+admin.site.unregister([User, Group])  # staff are kept where it is written down who did
 admin.site.enable_nav_sidebar = False  # the tables need the room; the breadcrumbs lead back
 EXCERPT_CHARS = 80
 MOST_PAGES = 100  # OFFSET reads what it passes over; older rows are found by conversation or id
@@ -95,6 +99,14 @@ class ReadOnlyAdmin(_ModelAdmin):
     search_fields = ("pk",)  # shows the field; get_search_results does the search
     search_help_text = _("A whole id: its own, or that of what it belongs to.")
     actions = None
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Show the tables to those who may read them."""
+        return rights.may(request.user, Right.READ_RECORDS)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Show the rows to those who may read them."""
+        return rights.may(request.user, Right.READ_RECORDS)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nothing is written here."""

@@ -55,7 +55,7 @@ def staff_only(
 def front(request: StaffRequest) -> HttpResponse:
     """Show the front page, or, when htmx asks for it again, what may have changed."""
     template = "console/_overview.html" if request.htmx else "console/overview.html"
-    waiting = verdicts.count_open()
+    waiting = verdicts.count_open() if rights.may(request.user, Right.READ_VERDICTS) else 0
     shown = overview.read(open_verdicts=waiting)
     return render(request, template, {"overview": shown, **shell(request, open_verdicts=waiting)})
 
@@ -65,7 +65,10 @@ def shell(request: StaffRequest, *, open_verdicts: int | None = None) -> dict[st
 
     `open_verdicts` is how many there are, where the page knows that already.
     """
-    waiting = verdicts.count_open() if open_verdicts is None else open_verdicts
+    may_read_verdicts = rights.may(request.user, Right.READ_VERDICTS)
+    waiting = open_verdicts or 0
+    if open_verdicts is None and may_read_verdicts:
+        waiting = verdicts.count_open()
     name = request.user.get_full_name() or request.user.get_username()
     words = name.split()
     initials = "".join(word[0] for word in (words[0], *words[-1:])) if len(words) > 1 else name[:2]
@@ -76,7 +79,10 @@ def shell(request: StaffRequest, *, open_verdicts: int | None = None) -> dict[st
             "initials": initials.upper(),
             "address": request.user.email,
             "open_verdicts": numbers.at_most(waiting, verdicts.MOST_COUNTED) if waiting else "",
+            "may_read_verdicts": may_read_verdicts,
             "may_read_money": rights.may(request.user, Right.READ_MONEY),
+            "may_read_records": rights.may(request.user, Right.READ_RECORDS),
+            "may_read_audit": rights.may(request.user, Right.READ_AUDIT),
         },
         "languages": [
             {"code": code, "name": shown, "is_current": code == current}

@@ -15,6 +15,7 @@ from conversations import rights, story, storytelling, storywords
 from conversations.models import LedgerEntry, TurnStatus
 from conversations.pages import numbers
 from conversations.pages.console import StaffRequest, shell, staff_only
+from conversations.pages.guards import needs
 from conversations.rights import Right
 from conversations.story import Attempt, Said, Story
 from conversations.storytelling import Line
@@ -63,6 +64,7 @@ class Shown:
 
 @require_safe
 @staff_only
+@needs(Right.READ_TRANSCRIPTS)
 def turn(request: StaffRequest, key: str) -> HttpResponse:
     """Show a turn; the id of a message or completion leads to its turn."""
     try:

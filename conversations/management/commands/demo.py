@@ -1,15 +1,16 @@
 """`manage.py demo`: the demo shop's assistant, the shipped rules and a staff login, each made once."""
 
-import secrets
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand
 from django.db import transaction
 
+from conversations import staff
 from conversations.demo import DEMO
 from conversations.management.commands.rules import load_shipped
 from conversations.models import Assistant, PromptVersion, ScreeningRule
+from conversations.rights import Role
 
 LOGIN = "admin"
 
@@ -30,8 +31,8 @@ class Command(BaseCommand):
                 load_shipped()
             users = get_user_model().objects
             if not users.exists():
-                password = secrets.token_urlsafe(12)
-                users.create_superuser(LOGIN, "", password)
+                password = staff.new_password()
+                staff.add(LOGIN, roles=[Role.ADMINISTRATOR], password=password)
                 self.stdout.write(f"Staff login: {LOGIN} / {password} (printed this once)")
 
     def _make_assistant(self) -> None:
