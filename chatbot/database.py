@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
@@ -36,9 +37,10 @@ def _pool() -> ThreadPoolExecutor:
 async def run(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a synchronous `function` in a database thread and return its result.
 
-    Once called for it is carried out, even when the caller is cancelled meanwhile.
+    Once called for it is carried out, even when the caller is cancelled meanwhile. It runs in the
+    caller's context, so that what it logs says which turn it is about.
     """
-    work = partial(function, *args, **kwargs)
+    work = partial(copy_context().run, function, *args, **kwargs)
     return await asyncio.shield(asyncio.get_running_loop().run_in_executor(_pool(), _call, work))
 
 
@@ -54,7 +56,7 @@ async def write(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) 
 def writing(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
     """Begin to `write`, and return what will have the result; it must not be cancelled."""
     loop = asyncio.get_running_loop()
-    work = partial(function, *args, **kwargs)
+    work = partial(copy_context().run, function, *args, **kwargs)
     if connection.vendor != "sqlite":
         return loop.run_in_executor(_pool(), _call, work)
     job = _Job(work, loop.create_future())

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import structlog
 from django.db import IntegrityError, transaction
 
 from chatbot import database
@@ -88,3 +89,17 @@ async def test_what_fails_at_the_commit_takes_nobody_with_it() -> None:
     assert (first, last) == ("first", "last")
     assert isinstance(failed, IntegrityError)
     assert await database.run(_stored) == {"first", "last"}
+
+
+@pytest.mark.parametrize("carry_out", [database.run, database.write])
+async def test_what_is_logged_in_a_database_thread_says_what_it_is_about(
+    carry_out: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def ask(turn_id: str) -> None:
+        with structlog.contextvars.bound_contextvars(turn_id=turn_id):
+            await carry_out(structlog.get_logger("chatbot.test").warning, f"about {turn_id}")
+
+    await _together(*(ask(f"t{number}") for number in range(5)))
+
+    said = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+    assert {(each["event"], each["turn_id"]) for each in said} == {(f"about t{n}", f"t{n}") for n in range(5)}
