@@ -42,7 +42,7 @@ _SIGNS = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A sentence of the story: its time, and how long after the line before it that was."""
+    """A sentence of the story, and whether its time is another than that of the one before it."""
 
     at: datetime | None
     is_later: bool
@@ -147,9 +147,9 @@ def _steps(lines: Iterable[Line], *, sees_money: bool) -> list[Step]:
     for line in lines:
         if line.kind == "money" and not sees_money:
             continue
-        steps.append(
-            Step(line.at, line.at is not None and line.at != before, _SIGNS[line.kind], line.tone, line.words)
-        )
+        icon = "clock" if line.kind == "task" and line.tone == "warn" else _SIGNS[line.kind]
+        is_later = line.at is not None and line.at != before
+        steps.append(Step(line.at, is_later, icon, line.tone, line.words))
         before = line.at or before
     return steps
 

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -87,6 +87,15 @@ def test_only_staff_read_it(visitor: Client, outsider: User) -> None:
 
     assert visitor.get(address).headers["Location"].startswith("/accounts/login/")
     visitor.force_login(outsider)
+    assert visitor.get(address).status_code == 403
+
+
+def test_who_may_not_read_what_was_said_may_not_read_it(visitor: Client, jonas: User) -> None:
+    address = f"/console/turns/{told_turn().pk}/"
+    visitor.force_login(jonas)
+
+    assert visitor.get(address).status_code == 200
+    jonas.groups.add(Group.objects.get(name="publisher"))
     assert visitor.get(address).status_code == 403
 
 
