@@ -1,82 +1,28 @@
 """The queue of moderation: what was found, with what stands around it, and what staff think of it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
-from urllib.parse import urlencode
+from datetime import timedelta
 
-from django import forms
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from conversations import decisions, verdicts
-from conversations.models import Assistant, Decision, Verdict
+from conversations.models import Decision, Verdict
 from conversations.pages import numbers
 from conversations.pages.console import StaffRequest, shell, staff_only
 from conversations.pages.guards import needs
 from conversations.pages.moderation import words
 from conversations.pages.moderation.cases import Case, Row, case, row
+from conversations.pages.moderation.filters import FilterForm, address, chips, number, query
 from conversations.rights import Right, may
 
 NOTE_CHARS = 500
 _DAYS = (7, 30, 90)
 _DECISIONS = (Decision.UPHELD, Decision.OVERTURNED)
 _CURSORS = ("before", "after", "chosen")
-
-
-class FilterForm(forms.Form):
-    """What the queue is narrowed to. What makes no sense asks for nothing."""
-
-    rule = forms.CharField(required=False, max_length=120, strip=True)
-    action = forms.ChoiceField(required=False)
-    stage = forms.ChoiceField(required=False)
-    source = forms.ChoiceField(required=False)
-    assistant = forms.ChoiceField(required=False)
-    since = forms.DateField(required=False)
-    until = forms.DateField(required=False)
-
-    def __init__(self, data: Mapping[str, str]) -> None:
-        super().__init__(data)
-        nothing = ("", _("All"))
-        actions = [(action, words.done(action).word) for action in ("block", "mask", "flag", "hide")]
-        self._choose("action", [nothing, *actions])
-        self._choose("stage", [nothing, *words.SHORT_STAGES.items()])
-        self._choose("source", [nothing, *words.SOURCES.items()])
-        known = Assistant.objects.order_by("name").values_list("pk", "name")
-        self._choose("assistant", [nothing, *((str(pk), name) for pk, name in known)])
-
-    def _choose(self, name: str, choices: list[tuple[str, object]]) -> None:
-        field = self.fields[name]
-        assert isinstance(field, forms.ChoiceField)
-        field.choices = choices
-
-    def wanted(self, *, is_decided: bool) -> verdicts.Wanted:
-        """Return what to list."""
-        self.is_valid()
-        said = self.cleaned_data
-        return verdicts.Wanted(
-            is_decided=is_decided,
-            rule_name=said.get("rule", ""),
-            action=said.get("action", ""),
-            stage=said.get("stage", ""),
-            source=said.get("source", ""),
-            assistant_id=int(said["assistant"]) if said.get("assistant") else None,
-            since=said.get("since"),
-            until=said.get("until"),
-        )
-
-    def applied(self) -> dict[str, str]:
-        """Return what is asked for, under its name in the address."""
-        self.is_valid()
-        return {
-            name: value.isoformat() if isinstance(value, date) else str(value)
-            for name, value in self.cleaned_data.items()
-            if value
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +46,10 @@ def queue(request: StaffRequest) -> HttpResponse:
     """Show the verdicts that wait, or those decided, and one of them with its context."""
     form = FilterForm(request.GET.dict())
     is_decided = request.GET.get("state") == "decided"
-    before, after, chosen = (_number(request.GET, name) for name in _CURSORS)
+    before, after, chosen = (number(request.GET, name) for name in _CURSORS)
     page = verdicts.page(form.wanted(is_decided=is_decided), before=before, after=after)
     if not page.items and (before or after):
-        return redirect(_address(request.GET))
+        return redirect(address(request.GET))
     sees = may(request.user, Right.READ_MASKED)
     current = _chosen(page, chosen)
     kept = {"before": before, "after": after}
@@ -113,7 +59,7 @@ def queue(request: StaffRequest) -> HttpResponse:
             each,
             others=others,
             sees_masked=sees,
-            address=_address(request.GET, chosen=each.pk, **kept),
+            address=address(request.GET, chosen=each.pk, **kept),
         )
         for each in page.items
     ]
@@ -122,10 +68,10 @@ def queue(request: StaffRequest) -> HttpResponse:
         case=None if current is None else case(current, sees_masked=sees),
         is_decided=is_decided,
         is_chosen=chosen is not None and current is not None,
-        newer=_address(request.GET, after=page.items[0].pk) if page.items and page.has_newer else "",
-        older=_address(request.GET, before=page.items[-1].pk) if page.items and page.has_older else "",
-        back=_address(request.GET, **kept),
-        query=_query(request.GET, **kept),
+        newer=address(request.GET, after=page.items[0].pk) if page.items and page.has_newer else "",
+        older=address(request.GET, before=page.items[-1].pk) if page.items and page.has_older else "",
+        back=address(request.GET, **kept),
+        query=query(request.GET, **kept),
     )
     neighbours = _neighbours([each.pk for each in page.items], current)
     return render(
@@ -134,7 +80,7 @@ def queue(request: StaffRequest) -> HttpResponse:
         {
             "queue": shown,
             "form": form,
-            "applied": _chips(request.GET, form),
+            "applied": chips(request.GET, form),
             "neighbours": neighbours,
             "last": _last(request.GET),
             "note_chars": NOTE_CHARS,
@@ -176,7 +122,7 @@ def decide(request: StaffRequest, pk: int) -> HttpResponse:
     decision = next((each for each in _DECISIONS if each == request.POST.get("decision")), None)
     if decision is None:
         raise Http404
-    kept = {"before": _number(request.GET, "before"), "after": _number(request.GET, "after")}
+    kept = {"before": number(request.GET, "before"), "after": number(request.GET, "after")}
     wanted = FilterForm(request.GET.dict()).wanted(is_decided=False)
     try:
         decisions.decide(
@@ -189,10 +135,10 @@ def decide(request: StaffRequest, pk: int) -> HttpResponse:
         raise Http404 from error
     except decisions.DecisionError as error:
         told = "faster" if isinstance(error, decisions.AlreadyDecidedError) else "unreadable"
-        return redirect(_address(request.GET, chosen=pk, told=told, **kept))
+        return redirect(address(request.GET, chosen=pk, told=told, **kept))
     following = verdicts.page(wanted, before=pk).items[:1]
     chosen = following[0].pk if following else None
-    return redirect(_address(request.GET, chosen=chosen, done=pk, **kept))
+    return redirect(address(request.GET, chosen=chosen, done=pk, **kept))
 
 
 @require_POST
@@ -205,8 +151,8 @@ def reopen(request: StaffRequest, pk: int) -> HttpResponse:
     except decisions.NoVerdictError as error:
         raise Http404 from error
     except decisions.DecisionError:
-        return redirect(_address(request.GET, chosen=pk, told="unreadable"))
-    return redirect(_address({**request.GET.dict(), "state": ""}, chosen=pk))
+        return redirect(address(request.GET, chosen=pk, told="unreadable"))
+    return redirect(address({**request.GET.dict(), "state": ""}, chosen=pk))
 
 
 @require_safe
@@ -214,7 +160,7 @@ def reopen(request: StaffRequest, pk: int) -> HttpResponse:
 @needs(Right.READ_VERDICTS)
 def by_rule(request: StaffRequest) -> HttpResponse:
     """Show who found how much, and how much of it was overturned."""
-    days = _number(request.GET, "days")
+    days = number(request.GET, "days")
     days = days if days in _DAYS else _DAYS[1]
     found = verdicts.finders(since=timezone.now() - timedelta(days=days))
     lines = [
@@ -222,7 +168,7 @@ def by_rule(request: StaffRequest) -> HttpResponse:
             "name": each.rule_name or words.SOURCES.get(each.source, each.source),
             "source": "" if each.source == "rule" else words.SOURCES.get(each.source, each.source),
             "rule_id": each.rule_id,
-            "address": _address({"rule": each.rule_name, "source": each.source}),
+            "address": address({"rule": each.rule_name, "source": each.source}),
             "hits": numbers.count(each.hits.count),
             "open": numbers.count(each.hits.open),
             "overturned": numbers.count(each.hits.overturned),
@@ -239,45 +185,9 @@ def by_rule(request: StaffRequest) -> HttpResponse:
     )
 
 
-def _number(given: QueryDict, name: str) -> int | None:
-    text = given.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
-
-
-def _query(given: Mapping[str, str], **more: object) -> str:
-    """Return the queue's query with its filters, and these values in place of where one is in it."""
-    kept = {name: given[name] for name in ("state", *FilterForm.base_fields) if given.get(name)}
-    return urlencode({**kept, **{name: str(value) for name, value in more.items() if value is not None}})
-
-
-def _address(given: Mapping[str, str], **more: object) -> str:
-    query = _query(given, **more)
-    return f"{reverse('moderation')}?{query}" if query else reverse("moderation")
-
-
-def _chips(given: QueryDict, form: FilterForm) -> list[dict[str, str]]:
-    """Return what is applied, each with the address without it."""
-    labels = {
-        "rule": _("Rule"),
-        "action": _("Action"),
-        "stage": _("Where"),
-        "source": _("Found by"),
-        "assistant": _("Assistant"),
-        "since": _("From"),
-        "until": _("Until"),
-    }
-    chips = []
-    for name, value in form.applied().items():
-        field = form.fields[name]
-        said = dict(field.choices).get(value, value) if isinstance(field, forms.ChoiceField) else value  # type: ignore[arg-type]
-        without = {key: str(given[key]) for key in given if key != name}
-        chips.append({"label": labels[name], "value": str(said), "address": _address(without)})
-    return chips
-
-
 def _last(given: QueryDict) -> Verdict | None:
     """Return what was decided a moment ago, so that it can be taken back."""
-    pk = _number(given, "done")
+    pk = number(given, "done")
     found = None if pk is None else verdicts.known(pk)
     return found if found is not None and found.decision else None
 
