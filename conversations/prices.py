@@ -154,7 +154,7 @@ def _told(row: Price) -> dict[str, object]:
     names = ("input_nanos", "cached_input_nanos", "output_nanos", "reasoning_nanos")
     amounts = {name.removesuffix("_nanos"): getattr(row, name) for name in names}
     known = {name: None if nanos is None else words(nanos) for name, nanos in amounts.items()}
-    return {**known, "currency": row.currency, "from": row.from_at.isoformat(timespec="minutes")}
+    return {**known, "currency": row.currency, "from": f"{row.from_at:%Y-%m-%d %H:%M}"}
 
 
 def add_rate(row: ExchangeRate) -> None:
@@ -167,7 +167,7 @@ def add_rate(row: ExchangeRate) -> None:
         raise PriceError(f"A rate must be above 0 and at most {MOST_RATE_NANOS // NANOS}.")
     with transaction.atomic():
         row.save(force_insert=True)
-        after = {"rate": words(row.rate_nanos), "from": row.from_at.isoformat(timespec="minutes")}
+        after = {"rate": words(row.rate_nanos), "from": f"{row.from_at:%Y-%m-%d %H:%M}"}
         audit.write(
             Verb.ADDED, Kind.RATE, row.pk, by=row.by, label=f"{row.currency} in {row.into}", after=after
         )

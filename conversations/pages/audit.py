@@ -101,16 +101,14 @@ def audit(request: StaffRequest) -> HttpResponse:
 def _line(row: AuditEntry) -> Line:
     colour, verb = _VERBS.get(row.verb, ("", row.verb))
     before, after = row.before or {}, row.after or {}
-    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    fields = [(name, _value(before.get(name)), _value(after.get(name))) for name in {**before, **after}]
     return Line(
         row=row,
         colour=colour,
         verb=str(verb),
         kind=str(_KINDS.get(row.kind, row.kind)),
         address=_address(row),
-        fields=[
-            (name.replace("_", " "), _value(before.get(name)), _value(after.get(name))) for name in names
-        ],
+        fields=[(name.replace("_", " "), old, new) for name, old, new in fields if old != new],
     )
 
 
