@@ -21,6 +21,7 @@ import orjson
 import pytest
 
 from tests.faults.client import Client
+from tests.faults.product import LIMITS
 from tests.faults.web import Address
 from tests.frame.site import Served, empty_database
 from tests.providers.loopback import Loopback, Reply, json_reply, loopback
@@ -45,7 +46,7 @@ routes:
   default: [quick]
 """
 TERMINAL = re.compile(r"\d\d:\d\d:\d\d (debug|info|warning|error|critical) ")
-TEXTS = count(6, 60)
+TEXTS = count(14, 70)  # each way to fail at least once
 
 
 class At(Address):
@@ -101,6 +102,7 @@ async def house(request: pytest.FixtureRequest, directory: tuple[Path, str]) -> 
     async with loopback() as service:
         (folder / "config.yaml").write_text(CONFIG.format(url=service.url))
         env = {
+            **dict.fromkeys(LIMITS, "0"),
             "CHATBOT_CONFIG": str(folder / "config.yaml"),
             "LOG_LEVEL": "DEBUG",
             "LOG_FORMAT": request.param,
@@ -154,7 +156,9 @@ async def talk(house: House) -> Client:
     """Let a visitor and others say marked things in every way there is."""
     client = await Client(At(house.served.port)).open()
     for number, text in enumerate(texts()):
-        house.service.answers(*[replies(text)[number % 8]] * 3, replies(text)[-1])
+        *bad, good = replies(text)
+        # Never so often that the service is left alone.
+        house.service.answers(*([bad[number // 2 % len(bad)]] if number % 2 == 0 else []), good)
         turn_id = await client.asked(text)
         answer = await client.ended(turn_id)
         await client.say("feedback.send", message_id=answer["id"], rating=-1, comment=text)
@@ -210,7 +214,7 @@ async def test_no_line_holds_text_or_secrets_and_none_is_forged(house: House) ->
 
     logged, said = house.lines()
     whole = house.served.said.replace(f"{MARK}.example", "")  # whom a forged Host names is told, in one line
-    assert len(logged) > 3 * TEXTS
+    assert sum("attempt failed" in line for line in logged) >= TEXTS // 2
     found = [line for line in whole.split("\n") if MARK in line]
     assert found == []
     for secret in (*SECRETS.values(), PASSWORD, token):
