@@ -11,6 +11,7 @@ from channels.consumer import get_handler_name
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.db import Error as DatabaseError
+from django.utils import timezone
 from structlog.contextvars import bind_contextvars
 
 from chatbot import database, metrics
@@ -40,6 +41,7 @@ FLOOD_FACTOR = 3
 MAX_UNSENT_BYTES = 256 * 1024  # then deltas are left out, and a `ready` follows once it has drained
 GIVE_UP_UNSENT_BYTES = 2 * 1024 * 1024
 _RETELL_TRIES = 5
+_LATE_S = 0.25  # what other processes did in a conversation we learn of as late as that, nobody here heard
 _CATCH_UP_S = 0.5
 
 
@@ -271,7 +273,8 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         await self._send(outgoing.render(event, self.locale))
         if moved:
             self._turn_id = None
-            if had or event.message.position > 1 or not event.is_new:
+            age_s = (timezone.now() - event.message.created_at).total_seconds()
+            if had or event.message.position > 1 or not event.is_new or age_s > _LATE_S:
                 await self.refresh()
 
     async def drain(self, event: Draining) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from chatbot import database, state
 from conversations import carrier, lifecycle, live, runner
 from conversations.models import Assistant
+from conversations.sockets import chat
 from tests.chat import fate
 from tests.chat.puppet import Puppet
 from tests.chat.world import House, World
@@ -55,6 +56,7 @@ def house(
     monkeypatch.setattr(runner, "POLL_S", 0.05)
     monkeypatch.setattr(runner, "LISTENING_S", 0.02)
     monkeypatch.setattr(state, "_AWAY_S", 0.02)
+    monkeypatch.setattr(chat, "_LATE_S", 0.0)
     # Nobody is taken for dead because the machine is busy, and no turn is saved by waiting for that.
     monkeypatch.setattr(lifecycle, "DEAD_AFTER_S", 3600.0)
     errors = Errors()

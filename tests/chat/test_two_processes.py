@@ -1,10 +1,14 @@
 """One conversation, tabs at two processes: both see the same."""
 
+from typing import Any
+
 import pytest
 
+from conversations import intake
 from conversations.models import Message
-from tests.chat.cast import Tab
-from tests.chat.conftest import Tabs
+from conversations.sockets import chat
+from tests.chat.cast import Tab, eventually
+from tests.chat.conftest import Processes, Tabs
 from tests.chat.fate import Process
 from tests.chat.puppet import Puppet
 
@@ -163,3 +167,27 @@ async def test_a_start_heard_late_is_told_with_what_was_shown_meanwhile(
         await tab.sees("On its way.")
 
     assert (elsewhere.gaps, elsewhere.repeats, late.gaps, late.repeats) == (0, 0, 0, 0)
+
+
+async def test_what_came_while_the_first_message_was_held_up_is_shown(
+    anna: Tab, process: Process, processes: Processes, tabs: Tabs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody listens for a conversation that a standing process has stored and does not know of."""
+    monkeypatch.setattr(chat, "_LATE_S", 0.0)
+    accept = intake.accept
+
+    def and_stand_still(**arguments: Any) -> intake.Accepted:
+        accepted = accept(**arguments)
+        process.fate.runs.clear()
+        return accepted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(intake, "accept", and_stand_still)
+        await anna.say("message.send", id="c-1", text="Where is it?")
+        await eventually(Message.objects.aexists)
+    elsewhere, watching = [await tabs(await processes(), token=anna.token) for _ in range(2)]
+    await elsewhere.send("Hello?", "c-2")
+    await watching.see("message.added")  # so the others have been told
+    process.thaw()
+
+    await anna.until(lambda: [text for _, _, text in anna.shown][:2] == ["Where is it?", "Hello?"])
