@@ -28,7 +28,7 @@ SEED = f"""if True:
     from django.contrib.auth.models import User
     from django.utils import timezone
     from conversations import billing, tasks
-    from conversations.models import Assistant
+    from conversations.models import Assistant, OutboxEntry
     from tests.money import books
     from tests.frame.rows import assistant, ended_turn
     Assistant.objects.filter(pk=assistant().pk).update(is_default=True)
@@ -37,6 +37,7 @@ SEED = f"""if True:
     turns = [ended_turn(at=now - timedelta(hours=hour), first_delta_ms=300 + 90 * hour) for hour in range(12)]
     turns += [ended_turn(at=now, status="failed", attempts=(failed,), first_delta_ms=None) for _ in range(3)]
     tasks.log_turn([turn.pk for turn in turns])
+    OutboxEntry.objects.update(done_at=now)
     books.price()
     books.rate("CNY", "USD", 0.14)
     books.budget(10, cheaper_route="concise")
