@@ -62,7 +62,7 @@ def roles_of(user: User) -> frozenset[Role]:
         if user.is_superuser:
             known = frozenset({Role.ADMINISTRATOR})
         else:
-            names = user.groups.filter(name__in=list(Role)).values_list("name", flat=True)
-            known = frozenset(Role(name) for name in names)
+            names = {group.name for group in user.groups.all()}
+            known = frozenset(role for role in Role if role in names)
         user._roles = known  # type: ignore[attr-defined]
     return known

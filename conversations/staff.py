@@ -57,7 +57,7 @@ def change_roles(name: str, roles: Collection[Role], *, by: str = "") -> User:
     """Give somebody these roles and no others; an account of no staff becomes one. Raises StaffError."""
     with transaction.atomic():
         user = _known(name)
-        before = _names(roles_of(user))
+        before = _names(roles_of(user)) if user.is_staff else []
         user.groups.remove(*Group.objects.filter(name__in=list(Role)))
         user.groups.add(*_groups(roles))
         user.is_superuser, user.is_staff = False, True  # the role says it all

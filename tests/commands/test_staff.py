@@ -4,7 +4,7 @@ import sys
 from io import StringIO
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.test import Client
 from pytest_django import Settings
 
@@ -121,6 +121,16 @@ def test_a_superuser_with_another_role_is_none_any_more(terminal: Terminal) -> N
     assert not mei.is_superuser
     assert roles_of(mei) == {Role.REVIEWER}
     assert AuditEntry.objects.get().before == {"roles": ["administrator"]}
+
+
+def test_an_account_of_no_staff_becomes_one(terminal: Terminal) -> None:
+    group, _ = Group.objects.get_or_create(name="agent")
+    User.objects.create_user("kim").groups.add(group)
+
+    terminal("staff", "role", "kim", "agent")
+
+    assert User.objects.get().is_staff
+    assert AuditEntry.objects.get().after == {"roles": ["agent"]}
 
 
 def test_everybody_is_listed(terminal: Terminal, typed: None) -> None:
