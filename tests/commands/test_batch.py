@@ -316,7 +316,7 @@ def test_a_run_that_was_ended_anyhow_is_gone_on_with(
     tmp_path: Path, asked: Path, out: Path, end: signal.Signals
 ) -> None:
     run = Run(tmp_path)
-    write(asked, [{"question": f"script: pieces=3 delay_ms=3 seed={number}"} for number in range(300)])
+    write(asked, [{"question": f"script: pieces=3 delay_ms=20 seed={number}"} for number in range(300)])
     for so_far in (2_000, 20_000):
         process = run.start(asked, out, "--parallel", "4")
         deadline = time.monotonic() + 60
