@@ -1,10 +1,20 @@
-"""How the console writes sentences."""
+"""How the console writes sentences, and which ways it shows."""
 
 from django import template
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
+from conversations import rights
+from conversations.rights import Right
+
 register = template.Library()
+
+
+@register.filter
+def may_read_records(user: AbstractBaseUser | AnonymousUser) -> bool:
+    """Say whether to show a way into the tables."""
+    return rights.may(user, Right.READ_RECORDS)
 
 
 @register.filter

@@ -221,3 +221,13 @@ def test_groups_of_others_are_no_roles(db: None) -> None:
     user.groups.add(Group.objects.create(name="choir"))
 
     assert {right for right in Right if may(user, right)} == WITHOUT_ROLE
+
+
+@pytest.mark.parametrize("name", ["moderation", "turn"])
+def test_the_way_into_the_tables_is_shown_to_those_it_is_open_to(
+    name: str, browsers: dict[str, Client], keys: dict[str, str]
+) -> None:
+    for person in TABLE[name].read or ():
+        page = browsers[person].get(address(name, keys)).content.decode()
+        is_shown = "/admin/conversations/conversation/" in page.partition("<main")[2]
+        assert is_shown == (person in NOBODY_ELSE), person
