@@ -11,7 +11,16 @@ from pytest_django import Settings
 
 from chatbot import database
 from conversations import review, rulebook, runner, tasks, windows
-from conversations.models import Completion, Conversation, Message, OutboxEntry, Turn, Verdict, remembered
+from conversations.models import (
+    Completion,
+    Conversation,
+    Message,
+    OutboxEntry,
+    ScreeningRule,
+    Turn,
+    Verdict,
+    remembered,
+)
 from conversations.moderation import rules
 from conversations.moderation.folding import fold
 from conversations.moderation.gate import Gate
@@ -353,14 +362,11 @@ async def test_a_new_rule_holds_for_the_rest_of_a_running_answer(anna: Tab, pupp
 
 
 @pytest.mark.usefixtures("trouble")
-async def test_unreadable_rules_close_the_gate(
-    anna: Tab, puppet: Puppet, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_unreadable_rules_close_the_gate(anna: Tab, puppet: Puppet) -> None:
     await anna.send("Hello", "c-1")
     (await puppet.call()).say("Hello.").finish()
     await anna.see("turn.finished")
-    await put({"pattern": "jackpot"})
-    monkeypatch.setattr(rulebook, "as_rule", lambda row: rules.read([{"id": row.name}]))
+    await ScreeningRule.objects.acreate(name="odd", kind="no such kind", pattern="x", action="block")
     rulebook.forget()
     await anna.refused("internal", "message.send", id="c-2", text="Well?")
 
