@@ -172,7 +172,12 @@ visit.addEventListener("added", (event) => {
   paintSoon();
 });
 visit.addEventListener("notice", (event) => {
-  refused.tell(/** @type {CustomEvent} */ (event).detail);
+  const error = /** @type {CustomEvent} */ (event).detail;
+  refused.tell(error);
+  if (error.id === "conversation.open") {
+    setRoute(visit.here); // it may have come and gone between two paintings
+    isSwitching = false;
+  }
   showSoon();
 });
 visit.addEventListener("status", () => band.show(visit.connection.status));

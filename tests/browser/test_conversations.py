@@ -216,6 +216,25 @@ def test_a_conversation_that_cannot_be_opened_leaves_the_shown_one(tab: Page, st
     assert line.hear("message.send")["text"] == "Still here?"
 
 
+def test_a_refusal_that_comes_before_the_next_painting_puts_the_address_right(
+    tab: Page, stage: Stage
+) -> None:
+    stage.lists = LISTS
+    line = shown(stage)
+    tab.evaluate("""() => {
+        window.__paint = window.requestAnimationFrame;
+        window.__held = [];
+        window.requestAnimationFrame = (paint) => window.__held.push(paint);
+    }""")
+    tab.get_by_role("link", name="Delivery to Hong Kong").evaluate("(link) => link.click()")
+    line.say(error("not_found", id=line.hear("conversation.open")["id"]))
+
+    expect(tab).to_have_url(re.compile("#/c1$"))
+    tab.evaluate("() => window.__held.forEach(window.__paint)")
+    expect(tab.locator(".refused")).to_contain_text("This conversation is no longer here.")
+    expect(tab).to_have_url(re.compile("#/c1$"))
+
+
 def test_a_closed_conversation_says_that_the_next_message_opens_a_new_one(tab: Page, stage: Stage) -> None:
     line = stage.line()
     line.hear("hello")
