@@ -6,7 +6,7 @@ They are numbered as the conversation goes and found anew from its messages each
 import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import Final
+from typing import Final, cast
 
 from conversations.moderation.detectors import DETECTORS
 from conversations.moderation.expressions import parse
@@ -21,6 +21,8 @@ _SHAPE: Final = rf"\[ ?(?:{_LABELS}) ?\\?_ ?\d{{1,4}} ?\]"
 _PLACEHOLDER: Final = re.compile(_SHAPE, re.ASCII | re.IGNORECASE)
 _BEGUN: Final = re.compile(rf"(?!\Z)(?:{parse(_SHAPE).begun})\Z", re.ASCII | re.IGNORECASE)
 _NOISE: Final = re.compile(r"[\[\] \\]")
+
+REMEMBERED: Final = 1024  # texts of conversations that go on
 
 Span = tuple[int, int, str, str]
 """From where to where, the label, and the value in one form."""
@@ -65,7 +67,7 @@ class Placeholders:
 
     def _passages(self, text: str, *, learns: bool) -> list[Passage]:
         passages: list[Passage] = []
-        for start, end, label, value in _spans(text, self._ruleset):
+        for start, end, label, value in _remembered(text, self._ruleset):
             name = self._names.get((label, value))
             if name is None and learns:
                 name = self._named(label, value, text[start:end])
@@ -119,12 +121,23 @@ class Restorer:
         return self._originals.get(f"[{_NOISE.sub('', found[0]).upper()}]", found[0])
 
 
+def _remembered(text: str, ruleset: Ruleset) -> tuple[Span, ...]:
+    """Return what is to be hidden of a text, searched once."""
+    memory = cast("dict[str, tuple[Span, ...]]", ruleset.memory)
+    spans = memory.get(text)
+    if spans is None:
+        if len(memory) >= REMEMBERED:
+            memory.clear()
+        spans = memory[text] = tuple(_spans(text, ruleset))
+    return spans
+
+
 def _spans(text: str, ruleset: Ruleset) -> Iterator[Span]:
     """Yield what is to be hidden, apart from each other: what overlaps is one."""
     typed = ((found.start(), found.end(), None) for found in _PLACEHOLDER.finditer(text))
     masks = (
         (finding.start, finding.end, finding)
-        for finding in ruleset.screened(text, "input").findings
+        for finding in ruleset.screen(text, "input").findings
         if finding.rule.action == "mask"
     )
     group: list[tuple[int, int, Finding | None]] = []

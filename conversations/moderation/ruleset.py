@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Final
 
 from conversations.moderation.folding import fold
@@ -10,7 +9,6 @@ from conversations.moderation.lookout import Lookout, Watch
 from conversations.moderation.masking import Spans
 from conversations.moderation.rules import STAGES, Rule, Stage
 
-REMEMBERED: Final = 1024  # texts
 HELD_MIN: Final = 512  # blanks and invisible characters within a match are not counted as symbols
 
 
@@ -69,8 +67,8 @@ class Ruleset:
         self._combinations: Final = {rule.stages for rule in self.rules}
         self._ready: Final[dict[tuple[StageRules | None, frozenset[frozenset[Stage]]], StageRules]] = {}
         self._masked: Final = {stage for rule in self.rules if rule.action == "mask" for stage in rule.stages}
-        self.screened: Final = lru_cache(REMEMBERED)(self.screen)
-        """`screen`, remembering the last texts: a conversation's are searched again in each of its turns."""
+        self.memory: Final[dict[str, tuple[object, ...]]] = {}
+        """For who asks of the same texts again, as each turn does of its conversation's."""
 
     def stage(self, stage: Stage) -> StageRules:
         """Return what is looked for at one stage. Stages with the same rules share them."""
