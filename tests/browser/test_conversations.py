@@ -227,10 +227,13 @@ def test_a_refusal_that_comes_before_the_next_painting_puts_the_address_right(
         window.requestAnimationFrame = (paint) => window.__held.push(paint);
     }""")
     tab.get_by_role("link", name="Delivery to Hong Kong").evaluate("(link) => link.click()")
+    expect(tab).to_have_url(re.compile("#/c2$"))
     line.say(error("not_found", id=line.hear("conversation.open")["id"]))
 
     expect(tab).to_have_url(re.compile("#/c1$"))
-    tab.evaluate("() => window.__held.forEach(window.__paint)")
+    tab.evaluate(
+        "() => { window.requestAnimationFrame = __paint; __held.forEach((paint) => __paint(paint)); }"
+    )
     expect(tab.locator(".refused")).to_contain_text("This conversation is no longer here.")
     expect(tab).to_have_url(re.compile("#/c1$"))
 
