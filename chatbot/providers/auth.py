@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -97,7 +98,7 @@ class SignedAuth(httpx.Auth):
         yield request
 
 
-class TokenFlow(httpx.Auth):
+class TokenFlow(httpx.Auth, ABC):
     """An access token in the header of each request: fetched by one caller for all, renewed ahead of
     its expiry, and once more when the service refuses it. `in_use` is the token sent last, `name` that
     under which it is kept: of the provider row and of the `account` it belongs to, so that nobody goes on
@@ -121,13 +122,13 @@ class TokenFlow(httpx.Auth):
         self._clock = clock
         self.in_use: Secret | None = None
 
+    @abstractmethod
     def token_request(self) -> httpx.Request:
         """Ask for a token."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read_token(self, response: httpx.Response) -> Token:
         """Read the answer, which has its body. Raises ProviderError when there is no token in it."""
-        raise NotImplementedError
 
     def sign(self, request: httpx.Request, token: Secret) -> None:
         """Put the token where the service looks for it."""
