@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,7 +24,7 @@ class Place:
     conversation_id: str | None = None
 
 
-class Tab:
+class Tab(ABC):
     """One socket that asks one question at a time. `trouble` collects what should not happen."""
 
     socket: WebSocket
@@ -58,11 +59,13 @@ class Tab:
     def _on_text(self, payload: bytes, received_us: int) -> None:
         self._take(orjson.loads(payload), received_us)
 
+    @abstractmethod
     def _ask(self, question: str) -> dict[str, Any]:
-        raise NotImplementedError
+        """Return the frame that asks this."""
 
+    @abstractmethod
     def _take(self, frame: dict[str, Any], received_us: int) -> None:
-        raise NotImplementedError
+        """Read a frame that came."""
 
     def _reply(self) -> None:
         if self._replied is not None and not self._replied.done():

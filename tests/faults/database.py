@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -17,22 +18,22 @@ import psycopg
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class Database:
+class Database(ABC):
     """Named by `url`. Tests look into it with SQL that both databases understand."""
 
     url: str
 
+    @abstractmethod
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Run one statement, commit, and return its rows."""
-        raise NotImplementedError
 
+    @abstractmethod
     def copy(self, directory: Path) -> "Database":
         """Make another one with the same content; nobody may be writing to this one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def drop(self) -> None:
         """Remove it."""
-        raise NotImplementedError
 
 
 class SqliteFile(Database):
